@@ -1,0 +1,253 @@
+package wire
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Service is what can be asked of a key service. It is spoken at both walls:
+// between pkid and hsmd, and between hsmd and its workers. [Client] is a remote
+// one, [Serve] offers one to a peer.
+//
+// Every error that a Service returns is an [*Error] or is treated as
+// [Internal]. Methods return soon after ctx is done. Implementations are safe
+// for concurrent use.
+type Service interface {
+	// Describe tells what is known of one key or of all.
+	Describe(ctx context.Context, req *DescribeRequest) (*DescribeResponse, error)
+	// Generate makes a key pair in the backend, or answers the one that an
+	// earlier call with the same name or id has made.
+	Generate(ctx context.Context, req *GenerateRequest) (*GenerateResponse, error)
+	// Sign signs a message. It is safe to repeat.
+	Sign(ctx context.Context, req *SignRequest) (*SignResponse, error)
+	// Test signs a message that the service makes, and verifies it.
+	Test(ctx context.Context, req *TestRequest) (*TestResponse, error)
+	// Configure defines a managed key. It never touches the token.
+	Configure(ctx context.Context, req *ConfigureRequest) (*ConfigureResponse, error)
+	// Forget drops a definition made by Configure or Generate. The key in the
+	// token stays.
+	Forget(ctx context.Context, req *ForgetRequest) (*ForgetResponse, error)
+	// Status tells how the service and its libraries and tokens are.
+	Status(ctx context.Context, req *StatusRequest) (*StatusResponse, error)
+}
+
+// Definition says where a managed key is and how it may be used. It travels in
+// Configure (with the PIN) and in Describe (without).
+type Definition struct {
+	Type             string   `cbor:"1,keyasint"`           // "pkcs11" or "awskms"
+	Name             string   `cbor:"2,keyasint"`           // lower case, unique over all types
+	UUID             string   `cbor:"3,keyasint,omitempty"` // given by hsmd; survives overwriting
+	AllowGenerateKey bool     `cbor:"4,keyasint,omitempty"`
+	AllowReplaceKey  bool     `cbor:"5,keyasint,omitempty"`
+	AllowStoreKey    bool     `cbor:"6,keyasint,omitempty"`
+	AnyMount         bool     `cbor:"7,keyasint,omitempty"`
+	Usages           []string `cbor:"8,keyasint,omitempty"` // "sign", "verify", …
+
+	PKCS11 *PKCS11Definition `cbor:"9,keyasint,omitempty"`
+}
+
+// PKCS11Definition locates a key on a PKCS#11 token. Of TokenLabel,
+// TokenSerial and Slot at least one is set, and together they must match
+// exactly one token; of KeyLabel and KeyID at least one, and they must match
+// exactly one private key.
+type PKCS11Definition struct {
+	Library        string  `cbor:"1,keyasint"` // name of a kms_library stanza
+	TokenLabel     string  `cbor:"2,keyasint,omitempty"`
+	TokenSerial    string  `cbor:"3,keyasint,omitempty"`
+	Slot           *uint64 `cbor:"4,keyasint,omitempty"`
+	PIN            string  `cbor:"5,keyasint,omitempty"` // never in an answer
+	Login          string  `cbor:"6,keyasint,omitempty"` // "" for user, or "none"
+	KeyLabel       string  `cbor:"7,keyasint,omitempty"` // CKA_LABEL
+	KeyID          string  `cbor:"8,keyasint,omitempty"` // CKA_ID, hexadecimal
+	Mechanism      uint64  `cbor:"9,keyasint"`           // CKM_…: 0x1, 0xD, 0x1041, 0x1057
+	KeyBits        int     `cbor:"10,keyasint,omitempty"`
+	Curve          string  `cbor:"11,keyasint,omitempty"` // P256, P384, P521, Ed25519
+	ForceRWSession bool    `cbor:"12,keyasint,omitempty"`
+	MaxParallel    int     `cbor:"13,keyasint,omitempty"` // 0: bounded by the sessions only
+}
+
+// Source says who defined a key.
+type Source string
+
+// The sources of a definition.
+const (
+	SourceConfig   Source = "config"   // hsmd's HCL
+	SourceWire     Source = "wire"     // Configure
+	SourceInternal Source = "internal" // Generate without a name
+)
+
+// DescribeRequest asks for one key by name, or with an empty name for all keys
+// that the caller may use. With Find the backend is asked for keys whose public
+// key is not known yet; this may log in to the token.
+type DescribeRequest struct {
+	Key  string `cbor:"1,keyasint,omitempty"`
+	Find bool   `cbor:"2,keyasint,omitempty"`
+}
+
+// DescribeResponse lists keys in order of name.
+type DescribeResponse struct {
+	Keys []KeyInfo `cbor:"1,keyasint"`
+}
+
+// KeyInfo is what is known of one key. PublicKey is the DER of its
+// SubjectPublicKeyInfo, and empty as long as the key has not been looked for or
+// does not exist. Fault says why a look-up failed; a key that simply does not
+// exist yet has an UnknownKey fault.
+type KeyInfo struct {
+	Definition Definition        `cbor:"1,keyasint"`
+	Source     Source            `cbor:"2,keyasint"`
+	PublicKey  []byte            `cbor:"3,keyasint,omitempty"`
+	Schemes    []SignatureScheme `cbor:"4,keyasint,omitempty"`
+	Fault      *Fault            `cbor:"5,keyasint,omitempty"`
+}
+
+// GenerateRequest makes the key of the definition named Key, or, with an empty
+// Key, a new key on the token of hsmd's internal_keys, of type Type. ID is
+// chosen by the caller (1 to 64 of a-z, 0-9 and "-"); a new internal key's name
+// and CKA_LABEL end in it.
+type GenerateRequest struct {
+	Key     string  `cbor:"1,keyasint,omitempty"`
+	ID      string  `cbor:"2,keyasint"`
+	Type    KeyType `cbor:"3,keyasint,omitempty"`
+	Context string  `cbor:"4,keyasint,omitempty"`
+}
+
+// GenerateResponse describes the key. Created is false where it was there.
+type GenerateResponse struct {
+	Key     KeyInfo `cbor:"1,keyasint"`
+	Created bool    `cbor:"2,keyasint,omitempty"`
+}
+
+// SignRequest asks for a signature over a message. The message is either in
+// Message, or, when it is long, is read from Parts, which [Client] sends in
+// parts and [Serve] hands to the service as they come.
+//
+// Digest instead of a message is what hsmd sends its workers; hsmd refuses it
+// from its own clients.
+type SignRequest struct {
+	Key     string          `cbor:"1,keyasint"`
+	SPKI    []byte          `cbor:"2,keyasint"` // SHA-256 of the key's SubjectPublicKeyInfo, 32 bytes
+	Scheme  SignatureScheme `cbor:"3,keyasint"`
+	Message []byte          `cbor:"4,keyasint,omitempty"`
+	Digest  []byte          `cbor:"5,keyasint,omitempty"`
+	Context string          `cbor:"6,keyasint,omitempty"` // mount and request id, for the log
+
+	Parts io.Reader `cbor:"-"`
+}
+
+// SignResponse carries the signature as X.509 does (see [SignatureScheme]).
+type SignResponse struct {
+	Signature []byte `cbor:"1,keyasint"`
+}
+
+// TestRequest asks for a test signature; Scheme 0 takes the key's first.
+type TestRequest struct {
+	Key     string          `cbor:"1,keyasint"`
+	Scheme  SignatureScheme `cbor:"2,keyasint,omitempty"`
+	Context string          `cbor:"3,keyasint,omitempty"`
+}
+
+// TestResponse has what was signed: 64 spaces, a label, NUL and random octets.
+type TestResponse struct {
+	Scheme    SignatureScheme `cbor:"1,keyasint"`
+	Message   []byte          `cbor:"2,keyasint"`
+	Signature []byte          `cbor:"3,keyasint"`
+}
+
+// ConfigureRequest defines Definition.Name, replacing a definition made over
+// wire before. Worker is hsmd's word to its workers; hsmd refuses it from its
+// own clients.
+type ConfigureRequest struct {
+	Definition Definition    `cbor:"1,keyasint"`
+	Worker     *WorkerConfig `cbor:"2,keyasint,omitempty"`
+}
+
+// WorkerConfig is what a worker must know besides the definition.
+type WorkerConfig struct {
+	Library     string    `cbor:"1,keyasint"`           // path of the shared object
+	InitArgs    string    `cbor:"2,keyasint,omitempty"` // pReserved of C_Initialize
+	MaxSessions int       `cbor:"3,keyasint,omitempty"` // 0: what the token allows, at most 32
+	FromWire    bool      `cbor:"4,keyasint,omitempty"` // the PIN came over wire
+	RefusalKey  []byte    `cbor:"5,keyasint,omitempty"` // HMAC key of Refusals
+	Refusals    []Refusal `cbor:"6,keyasint,omitempty"` // PINs that tokens of this library have refused
+}
+
+// Refusal remembers a PIN that a token refused, as an HMAC-SHA-256 under
+// RefusalKey over library path, token serial and PIN.
+type Refusal struct {
+	MAC         []byte `cbor:"1,keyasint"`
+	TokenSerial string `cbor:"2,keyasint"`
+	At          int64  `cbor:"3,keyasint"` // seconds since 1970
+	FromWire    bool   `cbor:"4,keyasint,omitempty"`
+}
+
+// ConfigureResponse gives the UUID.
+type ConfigureResponse struct {
+	UUID string `cbor:"1,keyasint"`
+}
+
+// ForgetRequest names the definition to drop.
+type ForgetRequest struct {
+	Key string `cbor:"1,keyasint"`
+}
+
+// ForgetResponse is empty.
+type ForgetResponse struct{}
+
+// StatusRequest is empty.
+type StatusRequest struct{}
+
+// StatusResponse describes the service. Tokens are all that the libraries show,
+// with or without a key defined on them; reading them needs no login.
+type StatusResponse struct {
+	Version   string          `cbor:"1,keyasint"`
+	Started   int64           `cbor:"2,keyasint"` // seconds since 1970
+	Libraries []LibraryStatus `cbor:"3,keyasint,omitempty"`
+	Refused   []Refusal       `cbor:"4,keyasint,omitempty"` // a worker's word to hsmd: refusals since it started
+}
+
+// LibraryStatus is the state of one PKCS#11 library and its tokens.
+type LibraryStatus struct {
+	Name   string        `cbor:"1,keyasint"`
+	Path   string        `cbor:"2,keyasint"`
+	PID    int           `cbor:"3,keyasint,omitempty"` // the worker's
+	Fault  *Fault        `cbor:"4,keyasint,omitempty"`
+	Tokens []TokenStatus `cbor:"5,keyasint,omitempty"`
+}
+
+// TokenStatus is one token as its library shows it.
+type TokenStatus struct {
+	Slot     uint64   `cbor:"1,keyasint"`
+	Label    string   `cbor:"2,keyasint"`
+	Serial   string   `cbor:"3,keyasint"`
+	Model    string   `cbor:"4,keyasint,omitempty"`
+	LoggedIn bool     `cbor:"5,keyasint,omitempty"`
+	Sessions int      `cbor:"6,keyasint,omitempty"` // open now, ours
+	Flags    []string `cbor:"7,keyasint,omitempty"` // "user_pin_final_try", "user_pin_locked", …
+	Keys     []string `cbor:"8,keyasint,omitempty"` // CKA_LABEL or hex CKA_ID of private keys, where logged in
+}
+
+// Fault is an [Error] inside an answer.
+type Fault struct {
+	Code             Code   `cbor:"1,keyasint"`
+	Message          string `cbor:"2,keyasint,omitempty"`
+	RetryAfterMillis int64  `cbor:"3,keyasint,omitempty"`
+}
+
+// Err gives the fault as an error, nil for nil.
+func (f *Fault) Err() error {
+	if f == nil {
+		return nil
+	}
+	return &Error{Code: f.Code, Message: f.Message, RetryAfter: time.Duration(f.RetryAfterMillis) * time.Millisecond}
+}
+
+// FaultOf turns an error into a Fault, nil for nil.
+func FaultOf(err error) *Fault {
+	e := AsError(err)
+	if e == nil {
+		return nil
+	}
+	return &Fault{Code: e.Code, Message: e.Message, RetryAfterMillis: e.RetryAfter.Milliseconds()}
+}
