@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hsmpki/hsmpki/pkid/client"
+)
+
+// walkthrough makes calls one after another, printing each as the command that
+// would make it. After a failure it makes no more; err says which it was.
+type walkthrough struct {
+	*session
+	err error
+}
+
+// write is `pkid write`. A PIN is printed as "pin=-".
+func (w *walkthrough) write(path string, args ...string) map[string]any {
+	if w.err != nil {
+		return nil
+	}
+	shown := make([]string, len(args))
+	for i, arg := range args {
+		shown[i] = quote(arg)
+		if strings.HasPrefix(arg, "pin=") {
+			shown[i] = "pin=-"
+		}
+	}
+	flag := ""
+	if len(args) == 0 {
+		flag = "-f "
+	}
+	w.say("write " + flag + strings.Join(append([]string{path}, shown...), " "))
+	data, err := parseData(args, w.ctx.App.Reader)
+	if err != nil {
+		w.err = fail("%v", err)
+		return nil
+	}
+	return w.call(http.MethodPut, path, data)
+}
+
+// secrets is `pkid secrets`, whose arguments are not those of the request.
+func (w *walkthrough) secrets(verb, args, method, path string, body map[string]any) {
+	if w.err != nil {
+		return
+	}
+	w.say("secrets " + verb + " " + args)
+	w.call(method, path, body)
+}
+
+func (w *walkthrough) say(command string) { fmt.Fprintf(w.out, "$ pkid %s\n", command) }
+
+func (w *walkthrough) call(method, path string, body map[string]any) map[string]any {
+	answer, err := w.Do(w.ctx.Context, &client.Request{Method: method, Path: path, Body: body})
+	if err != nil {
+		w.err = explain("Error at "+path, err)
+		return nil
+	}
+	if answer.Secret == nil {
+		return nil
+	}
+	w.warn(answer.Secret.Warnings)
+	return answer.Secret.Data
+}
+
+// managedKey settles on the CA's key and tries it: the name of a managed key,
+// or "" for one that hsmd makes and names.
+func (w *walkthrough) managedKey(mount string, spec keySpec) string {
+	name, library := w.ctx.String("managed-key"), w.ctx.String("library")
+	switch {
+	case library != "":
+		name = firstOf(name, strings.ToLower(strings.ReplaceAll(mount, "/", "-"))+"-root")
+		w.define(name, library, spec)
+	case name == "":
+		name = w.onlyManagedKey()
+	}
+	if name != "" {
+		w.write("sys/managed-keys/pkcs11/" + name + "/test/sign")
+	}
+	return name
+}
+
+func (w *walkthrough) define(name, library string, spec keySpec) {
+	token := "token_label=" + w.ctx.String("token-label")
+	switch slot := w.ctx.String("slot"); {
+	case slot != "":
+		token = "slot=" + slot
+	case w.ctx.String("token-label") == "":
+		w.err = fail("-library needs -token-label or -slot, to say which token")
+		return
+	}
+	if w.ctx.String("pin") == "" {
+		w.err = fail("-library needs -pin (@file, or - for standard input)")
+		return
+	}
+	args := append([]string{"library=" + library, token, "pin=" + w.ctx.String("pin"), "key_label=" + name}, spec.managed...)
+	w.write("sys/managed-keys/pkcs11/"+name, append(args, "allow_generate_key=true", "any_mount=false")...)
+}
+
+// onlyManagedKey is the one managed key that there is, "" if there is none.
+func (w *walkthrough) onlyManagedKey() string {
+	const path = "sys/managed-keys/pkcs11"
+	w.say("list " + path)
+	answer, err := w.Do(w.ctx.Context, &client.Request{Method: http.MethodGet, Path: path, Query: url.Values{"list": {"true"}}})
+	if isNothing(err) {
+		return ""
+	}
+	if err != nil {
+		w.err = explain("Error listing "+path, err)
+		return ""
+	}
+	keys := []any{}
+	if answer.Secret != nil {
+		keys, _ = answer.Secret.Data["keys"].([]any)
+	}
+	if len(keys) != 1 {
+		w.err = fail("there are %d managed keys, %s; say which with -managed-key", len(keys), text(keys))
+		return ""
+	}
+	return text(keys[0])
+}
+
+// quote makes an argument safe to paste into a shell.
+func quote(arg string) string {
+	if strings.ContainsAny(arg, " \t\n\"'`$\\*?[](){}<>|&;#~!") {
+		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+	}
+	return arg
+}
