@@ -127,7 +127,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{args: "read", code: 1, says: "Not enough arguments"},
 		{args: "list a b", code: 1, says: "Too many arguments"},
 		{args: "read -format=xml x", code: 1, says: "must be table, json or yaml"},
-		{args: "read x -format=json", code: 1, says: "Failed to parse K=V data"},
+		{args: "read x -format=json", code: 2, says: "Command flags must be provided before"},
 		{args: "write x a=b -c=d", code: 0, says: "Command flags must be provided before positional arguments"},
 		{args: "read x", answer: `404 {"errors":[]}`, code: 2, says: "No value found at x"},
 		{args: "list x", answer: `404 {"errors":[]}`, code: 2, says: "No value found at x"},
