@@ -1,0 +1,170 @@
+package tbs_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/hsmpki/hsmpki/hsmd/tbs"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// both recognises a message held whole and as a stream of single octets, and
+// demands the same of both.
+func both(t *testing.T, message []byte, r tbs.Rules) (*tbs.Summary, error) {
+	t.Helper()
+	whole, err := tbs.Parse(message, r)
+	streamed, streamErr := tbs.Read(iotest.OneByteReader(bytes.NewReader(message)), r)
+	if (err == nil) != (streamErr == nil) || err != nil && err.Error() != streamErr.Error() {
+		t.Fatalf("whole: %v, streamed: %v", err, streamErr)
+	}
+	if err == nil && (whole.Kind != streamed.Kind || whole.Size != streamed.Size || whole.Entries != streamed.Entries ||
+		!bytes.Equal(whole.Issuer, streamed.Issuer) || !bytes.Equal(whole.Subject, streamed.Subject) || !bytes.Equal(whole.SPKI, streamed.SPKI) ||
+		!whole.NotAfter.Equal(streamed.NotAfter) || len(whole.Extensions) != len(streamed.Extensions)) {
+		t.Fatalf("whole: %+v\nstreamed: %+v", whole, streamed)
+	}
+	return whole, err
+}
+
+func TestWhatX509Makes(t *testing.T) {
+	for scheme, with := range schemes(t) {
+		t.Run(scheme.String(), func(t *testing.T) {
+			template := template()
+			template.SignatureAlgorithm = with.alg
+			der, err := x509.CreateCertificate(rand.Reader, template, template, with.key.Public(), with.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			root, err := x509.ParseCertificate(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := both(t, root.RawTBSCertificate, rules(scheme))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Kind != tbs.Certificate || !got.IsCA || got.MaxPathLen != 1 || got.Size != int64(len(root.RawTBSCertificate)) {
+				t.Errorf("certificate: %+v", got)
+			}
+			alike(t, got, root)
+			if want := "9a:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12"; got.SerialString() != want {
+				t.Errorf("serial %s, want %s", got.SerialString(), want)
+			}
+			if s := tbs.NameString(got.Subject); !strings.Contains(s, "CN=Example Root") {
+				t.Errorf("subject reads %q", s)
+			}
+
+			list := &x509.RevocationList{SignatureAlgorithm: with.alg, Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(72 * time.Hour),
+				RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: big.NewInt(7), RevocationTime: now, ReasonCode: 1}}}
+			if der, err = x509.CreateRevocationList(rand.Reader, list, root, with.key); err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := x509.ParseRevocationList(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err = both(t, parsed.RawTBSRevocationList, rules(scheme)); err != nil {
+				t.Fatal(err)
+			}
+			if got.Kind != tbs.RevocationList || got.Entries != 1 || len(got.Extensions) != 2 || !got.NotAfter.Equal(list.NextUpdate) {
+				t.Errorf("crl: %+v", got)
+			}
+
+			if der, err = x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{SignatureAlgorithm: with.alg,
+				Subject: template.Subject, DNSNames: template.DNSNames}, with.key); err != nil {
+				t.Fatal(err)
+			}
+			csr, err := x509.ParseCertificateRequest(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err = both(t, csr.RawTBSCertificateRequest, rules(scheme)); err != nil {
+				t.Fatal(err)
+			}
+			if got.Kind != tbs.Request || len(got.Extensions) != 1 || !bytes.Equal(got.SPKI, csr.RawSubjectPublicKeyInfo) {
+				t.Errorf("csr: %+v", got)
+			}
+		})
+	}
+}
+
+func TestInnerAlgorithmIsTheScheme(t *testing.T) {
+	for scheme, with := range schemes(t) {
+		template := template()
+		template.SignatureAlgorithm = with.alg
+		der, err := x509.CreateCertificate(rand.Reader, template, template, with.key.Public(), with.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for other := range schemes(t) {
+			_, err := tbs.Parse(cert.RawTBSCertificate, rules(other))
+			if e, ok := errors.AsType[*tbs.Error](err); other != scheme && (!ok || !e.Forbidden) {
+				t.Errorf("a certificate for %s, to be signed with %s: %v", scheme, other, err)
+			}
+		}
+		if _, err := tbs.Parse(cert.RawTBSCertificate, rules(wire.MLDSA65)); err == nil {
+			t.Errorf("a certificate for %s was recognised for ML-DSA", scheme)
+		}
+	}
+}
+
+func TestHandMade(t *testing.T) {
+	for kind, message := range map[tbs.Kind][]byte{
+		tbs.Certificate:    goodCertificate(t).certificate(),
+		tbs.RevocationList: goodRevocationList().revocationList(),
+		tbs.Request:        goodRequest(t).request(),
+		tbs.OCSPResponse:   goodResponse().response(),
+	} {
+		got, err := both(t, message, rules(wire.ECDSAP256SHA256))
+		if err != nil {
+			t.Errorf("%s: %v", kind, err)
+		} else if got.Kind != kind {
+			t.Errorf("%s was taken for a %s", kind, got.Kind)
+		}
+		for end := range message {
+			if _, err := both(t, message[:end], rules(wire.ECDSAP256SHA256)); err == nil {
+				t.Errorf("%s: its first %d octets were accepted", kind, end)
+			}
+		}
+		if _, err := both(t, append(message, 0), rules(wire.ECDSAP256SHA256)); err == nil {
+			t.Errorf("%s: an octet after its end was accepted", kind)
+		}
+	}
+}
+
+func TestReaderFailureIsNotARefusal(t *testing.T) {
+	broken := errors.New("connection lost")
+	message := goodRevocationList().revocationList()
+	_, err := tbs.Read(&failing{message[:len(message)-3], broken}, rules(wire.ECDSAP256SHA256))
+	if err != broken {
+		t.Errorf("got %v, want %v", err, broken)
+	}
+	_, err = tbs.Read(&failing{message, broken}, rules(wire.ECDSAP256SHA256))
+	if err != broken {
+		t.Errorf("after the last octet: got %v, want %v", err, broken)
+	}
+}
+
+type failing struct {
+	rest []byte
+	err  error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	if len(f.rest) == 0 {
+		return 0, f.err
+	}
+	n := copy(p, f.rest)
+	f.rest = f.rest[n:]
+	return n, nil
+}
