@@ -1,0 +1,65 @@
+package config
+
+// DefaultSocketMode is the mode of a Unix socket whose block gives none.
+const DefaultSocketMode FileMode = 0o660
+
+// Listener is one listener block: a place at which a daemon takes connections.
+// hsmd has Unix sockets only.
+type Listener struct {
+	// Type is the label: "unix" or "tcp".
+	Type string
+
+	// Address (address) is the absolute path of a Unix socket, at most 107
+	// octets, or host:port of a TCP socket. Required.
+	Address string
+
+	// SocketMode (socket_mode) is the Unix socket's mode, in octal and in
+	// quotes. Default: "0660".
+	SocketMode FileMode
+
+	// SocketUser (socket_user) and SocketGroup (socket_group) own the Unix
+	// socket: a name or a number. Default: the daemon's.
+	SocketUser  string
+	SocketGroup string
+
+	// TLSCertFile (tls_cert_file) and TLSKeyFile (tls_key_file) are PEM files:
+	// the server's certificate with its chain, and its key. Required for tcp
+	// without tls_disable.
+	TLSCertFile string
+	TLSKeyFile  string
+
+	// TLSDisable (tls_disable) serves plain HTTP; taken only for an address on
+	// the loopback interface.
+	TLSDisable bool
+
+	// TLSClientCAFile (tls_client_ca_file) is a PEM file with the CAs that
+	// clients' certificates are checked against.
+	TLSClientCAFile string
+
+	Place Place
+}
+
+// readListener reads one listener block; a type that does not exist is a fault
+// and is left out.
+func readListener(b *block, to *[]Listener) {
+	l := Listener{Type: b.labels[0]}
+	b.str("address", &l.Address)
+	switch l.Type {
+	case "unix":
+		l.SocketMode = DefaultSocketMode
+		b.fileMode("socket_mode", &l.SocketMode)
+		b.account("socket_user", &l.SocketUser)
+		b.account("socket_group", &l.SocketGroup)
+	case "tcp":
+		b.str("tls_cert_file", &l.TLSCertFile)
+		b.str("tls_key_file", &l.TLSKeyFile)
+		b.boolean("tls_disable", &l.TLSDisable)
+		b.str("tls_client_ca_file", &l.TLSClientCAFile)
+	default:
+		b.faultf("", "listener %q: the types are \"unix\" and, for pkid, \"tcp\"", l.Type)
+		return
+	}
+	l.Place = b.read()
+	b.need("address")
+	*to = append(*to, l)
+}

@@ -1,0 +1,191 @@
+package config
+
+// ManagedKey is one managed_key "type" "name" block: a name for exactly one key
+// in a token or key service.
+type ManagedKey struct {
+	// Type is the first label: "pkcs11" or "awskms".
+	Type string
+
+	// Name is the second label: a-z, 0-9, ".", "_" and "-", beginning with a
+	// letter or digit, at most 128 octets.
+	Name string
+
+	// AllowGenerateKey (allow_generate_key) lets the key be made at its first
+	// use. Default: false.
+	AllowGenerateKey bool
+
+	// AllowReplaceKey (allow_replace_key) and AllowStoreKey (allow_store_key)
+	// mean what they mean in Vault. Default: false.
+	AllowReplaceKey bool
+	AllowStoreKey   bool
+
+	// AnyMount (any_mount) lets each mount of pkid use the key; otherwise the
+	// mount has to list it in allowed_managed_keys. Default: false.
+	AnyMount bool
+
+	// Usages (usages) are what the key may be used for, of Vault's list;
+	// without "sign" nothing is signed. Default: ["sign", "verify"].
+	Usages []string
+
+	// PKCS11 or AWSKMS says where the key is, as Type says.
+	PKCS11 *PKCS11Key
+	AWSKMS *AWSKMSKey
+
+	// Constraints (constraints) narrow what the key signs.
+	Constraints *Constraint
+
+	Place Place
+}
+
+// The PKCS#11 mechanisms that a key can be used with (PKCS#11 3.1, section
+// 6.1.4, 6.1.10, 6.3.12 and 6.3.16).
+const (
+	MechanismRSAPKCS uint64 = 0x0001 // CKM_RSA_PKCS
+	MechanismRSAPSS  uint64 = 0x000D // CKM_RSA_PKCS_PSS
+	MechanismECDSA   uint64 = 0x1041 // CKM_ECDSA
+	MechanismEdDSA   uint64 = 0x1057 // CKM_EDDSA
+)
+
+// PKCS11Key locates a key on a PKCS#11 token.
+type PKCS11Key struct {
+	// Library (library) is the name of a kms_library block. Required.
+	Library string
+
+	// Token says which token it is.
+	Token Token
+
+	// KeyLabel (key_label) is the key's CKA_LABEL, KeyID (key_id) its CKA_ID in
+	// hexadecimal, here without "0x" and in lower case. At least one is
+	// required, and together they must match exactly one key. A key to be
+	// generated needs a label.
+	KeyLabel string
+	KeyID    string
+
+	// Mechanism (mechanism) is the CKM_… number that signs, in hexadecimal with
+	// "0x" or in decimal: 0x0001 RSA PKCS#1 v1.5, 0x000D RSA-PSS, 0x1041 ECDSA,
+	// 0x1057 Ed25519. Required.
+	Mechanism uint64
+
+	// KeyBits (key_bits) is 2048, 3072 or 4096 for RSA. Required with
+	// allow_generate_key.
+	KeyBits int
+
+	// Curve (curve) is P256, P384 or P521 with ECDSA, required with
+	// allow_generate_key; with 0x1057 it is Ed25519, which is the default.
+	Curve string
+
+	// ForceRWSession (force_rw_session) opens read-write sessions for each use.
+	// Default: false.
+	ForceRWSession bool
+
+	// MaxParallel (max_parallel) bounds the key's signatures in flight. 0, the
+	// default: the library's sessions bound them.
+	MaxParallel int
+}
+
+// Token says which token of a library is meant and how to log in to it. Of
+// TokenLabel, TokenSerial and Slot at least one is required, and together they
+// must match exactly one token.
+type Token struct {
+	// Label (token_label) is the token's label.
+	Label string
+
+	// Serial (token_serial) is the token's serial number.
+	Serial string
+
+	// Slot (slot) is the slot's number, in decimal or with "0x".
+	Slot *uint64
+
+	// PIN (pin) is the user's PIN: "file:/path", "env:NAME", or the PIN itself,
+	// which is accepted with a warning. Required unless Login is "none".
+	PIN Secret
+
+	// Login (login) is "none" for a token that wants no login.
+	Login string
+}
+
+// AWSKMSKey locates a key in AWS KMS.
+type AWSKMSKey struct {
+	// AccessKey (access_key) and SecretKey (secret_key) are credentials.
+	// Default: the environment's, the profile's or the instance role's.
+	AccessKey Secret
+	SecretKey Secret
+
+	// Region (region) is the region. Default: the environment's, else
+	// us-east-1.
+	Region string
+
+	// Endpoint (endpoint) is the API's URL, where it is not the region's own.
+	Endpoint string
+
+	// KMSKey (kms_key) is a key id, an ARN or "alias/…". Required; with
+	// allow_generate_key an alias.
+	KMSKey string
+
+	// KeyType (key_type) is RSA or ECDSA, in any case. Required.
+	KeyType string
+
+	// KeyBits (key_bits) is 2048, 3072 or 4096. Required for RSA.
+	KeyBits int
+
+	// Curve (curve) is P256, P384 or P521. Required for ECDSA with
+	// allow_generate_key.
+	Curve string
+}
+
+func readManagedKey(b *block) (ManagedKey, bool) {
+	k := ManagedKey{Type: b.labels[0], Name: b.labels[1], Usages: []string{"sign", "verify"}}
+	b.boolean("allow_generate_key", &k.AllowGenerateKey)
+	b.boolean("allow_replace_key", &k.AllowReplaceKey)
+	b.boolean("allow_store_key", &k.AllowStoreKey)
+	b.boolean("any_mount", &k.AnyMount)
+	b.commaList("usages", &k.Usages)
+	b.single("constraints", func(b *block) { k.Constraints = readConstraint(b) })
+	switch k.Type {
+	case "pkcs11":
+		k.PKCS11 = &PKCS11Key{}
+		k.PKCS11.fields(b)
+		k.Place = b.read()
+		b.need("library", "mechanism")
+	case "awskms":
+		k.AWSKMS = &AWSKMSKey{}
+		k.AWSKMS.fields(b)
+		k.Place = b.read()
+		b.need("kms_key", "key_type")
+	default:
+		b.faultf("", "managed_key %q: the types are \"pkcs11\" and \"awskms\"", k.Type)
+		return k, false
+	}
+	return k, true
+}
+
+func (k *PKCS11Key) fields(b *block) {
+	b.str("library", &k.Library)
+	k.Token.fields(b)
+	b.str("key_label", &k.KeyLabel)
+	b.hex("key_id", &k.KeyID)
+	b.number("mechanism", &k.Mechanism)
+	b.whole("key_bits", &k.KeyBits, 0, 65536)
+	b.str("curve", &k.Curve)
+	b.boolean("force_rw_session", &k.ForceRWSession)
+	b.whole("max_parallel", &k.MaxParallel, 0, 1_000_000)
+}
+
+func (t *Token) fields(b *block) {
+	b.str("token_label", &t.Label)
+	b.str("token_serial", &t.Serial)
+	b.optionalNumber("slot", &t.Slot)
+	b.secret("pin", &t.PIN)
+	b.str("login", &t.Login)
+}
+
+func (k *AWSKMSKey) fields(b *block) {
+	b.secret("access_key", &k.AccessKey)
+	b.secret("secret_key", &k.SecretKey)
+	b.str("region", &k.Region)
+	b.str("endpoint", &k.Endpoint)
+	b.str("kms_key", &k.KMSKey)
+	b.str("key_type", &k.KeyType)
+	b.whole("key_bits", &k.KeyBits, 0, 65536)
+	b.str("curve", &k.Curve)
+}
