@@ -90,7 +90,6 @@ func (b *block) read() Place {
 	for _, d := range diags {
 		b.src.parserFault(d)
 	}
-	b.place.attrs = make(map[string]int)
 	for _, a := range b.attrs {
 		if found := content.Attributes[a.name]; found != nil {
 			b.take(a, found)
@@ -104,29 +103,28 @@ func (b *block) read() Place {
 
 func (b *block) take(a attribute, found *hcl.Attribute) {
 	line := found.NameRange.Start.Line
-	if !literal(found.Expr) {
+	b.place.attrs[a.name] = -line
+	v, diags := found.Expr.Value(nil)
+	if !literal(found.Expr) || diags.HasErrors() {
 		b.src.fault(line, "%s must be a literal value; there are no variables or functions", a.name)
 		return
 	}
-	v, diags := found.Expr.Value(nil)
-	if diags.HasErrors() {
-		b.src.fault(line, "%s must be a literal value", a.name)
+	if v.IsNull() || v.Type() == cty.String && v.AsString() == "" {
+		delete(b.place.attrs, a.name)
 		return
 	}
-	if v.IsNull() || v.Type() == cty.String && v.AsString() == "" {
+	if err := a.take(v); err != nil {
+		b.src.fault(line, "%s %v", a.name, err)
 		return
 	}
 	b.place.attrs[a.name] = line
-	if err := a.take(v); err != nil {
-		b.src.fault(line, "%s %v", a.name, err)
-	}
 }
 
 func (b *block) readNested(n nested, found hcl.Blocks) {
 	first := 0
 	for _, h := range found.OfType(n.kind) {
 		child := &block{src: b.src, body: h.Body, kind: h.Type, labels: h.Labels,
-			place: Place{src: b.src, line: h.DefRange.Start.Line}}
+			place: newPlace(b.src, h.DefRange.Start.Line)}
 		if n.once && first > 0 {
 			child.faultf("", "there may be one %s block; the first is at line %d", n.kind, first)
 			continue

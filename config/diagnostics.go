@@ -53,7 +53,11 @@ func (ds Diagnostics) sort() {
 type Place struct {
 	src   *source
 	line  int
-	attrs map[string]int // line of each attribute that is set
+	attrs map[string]int // line of each attribute that is set, negative where its value is a fault
+}
+
+func newPlace(src *source, line int) Place {
+	return Place{src: src, line: line, attrs: make(map[string]int)}
 }
 
 // File is the name of the file, as it was given.
@@ -68,7 +72,10 @@ func (p Place) File() string {
 func (p Place) Line() int { return p.line }
 
 // Has reports whether the attribute is set in the block.
-func (p Place) Has(attr string) bool { return p.attrs[attr] > 0 }
+func (p Place) Has(attr string) bool { return p.attrs[attr] != 0 }
+
+// faulty reports whether the attribute's value has been found at fault already.
+func (p Place) faulty(attr string) bool { return p.attrs[attr] < 0 }
 
 // String is "file:line".
 func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File(), p.line) }
@@ -81,8 +88,8 @@ func (p Place) Errorf(attr, format string, args ...any) error {
 
 func (p Place) diagnostic(attr, format string, args ...any) Diagnostic {
 	line := p.line
-	if n := p.attrs[attr]; n > 0 {
-		line = n
+	if n := p.attrs[attr]; n != 0 {
+		line = max(n, -n)
 	}
 	d := Diagnostic{File: p.File(), Line: line, Message: fmt.Sprintf(format, args...)}
 	if p.src != nil {

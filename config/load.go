@@ -109,7 +109,7 @@ func (s *source) decode(text []byte, fields func(*block)) bool {
 	if syntax || file == nil || file.Body == nil {
 		return false
 	}
-	b := &block{src: s, body: file.Body, place: Place{src: s, line: 1}}
+	b := &block{src: s, body: file.Body, place: newPlace(s, 1)}
 	fields(b)
 	b.read()
 	return true

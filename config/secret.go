@@ -89,10 +89,10 @@ func readSecretFile(path string) (string, error) {
 func (s Secret) check() error {
 	ref := s.Reference()
 	if path, ok := strings.CutPrefix(ref, "file:"); ok && !filepath.IsAbs(path) {
-		return errors.New(`needs an absolute path after "file:"`)
+		return fmt.Errorf(`%q: needs an absolute path after "file:"`, ref)
 	}
 	if name, ok := strings.CutPrefix(ref, "env:"); ok && (name == "" || strings.ContainsAny(name, "= \t\x00")) {
-		return errors.New(`needs the name of a variable after "env:"`)
+		return fmt.Errorf(`%q: needs the name of a variable after "env:"`, ref)
 	}
 	return nil
 }

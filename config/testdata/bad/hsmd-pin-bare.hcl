@@ -1,0 +1,11 @@
+kms_library "pkcs11" {
+  name    = "softhsm"
+  library = "/usr/lib/softhsm/libsofthsm2.so"
+}
+managed_key "pkcs11" "k" {
+  library     = "softhsm"
+  token_label = "ca"
+  pin         = hunter2
+  key_label   = "k"
+  mechanism   = 1
+}

@@ -1,0 +1,4 @@
+peer "alice" { user = "al" }
+peer "bob" { policies = ["root"] }
+peer "bob" { policies = ["Root"] }
+api_addr = "ca.example.com"

@@ -1,0 +1,9 @@
+storage "pebble" {
+  path = "pkid"
+}
+storage "pebble" {
+}
+hsmd {
+  address = "hsmd.sock"
+  users   = "x"
+}

@@ -1,0 +1,84 @@
+# All that hsmd has today.
+state_dir = "/var/lib/hsmd"
+state_key = "file:/run/credentials/hsmd.service/state-key"
+log_level = "debug"
+
+listener "unix" {
+  address      = "/run/hsmd/hsmd.sock"
+  socket_mode  = "0600"
+  socket_user  = 0
+  socket_group = "pkid"
+}
+
+kms_library "pkcs11" {
+  name         = "softhsm"
+  library      = "/usr/lib/softhsm/libsofthsm2.so"
+  max_sessions = "16"
+  env          = { SOFTHSM2_CONF = "/etc/softhsm/softhsm2.conf" }
+  init_args    = ""
+  paths        = null
+  user         = ""
+}
+
+kms_library "pkcs11" {
+  name    = "nss"
+  library = "/usr/lib/softokn.so"
+  init_args = "configdir='sql:/var/lib/nss'"
+}
+
+client "pkid" {
+  user         = "pkid"
+  capabilities = ["sign", "generate"]
+}
+
+client "operators" {
+  group        = "staff"
+  capabilities = ["test", "configure", "audit", "approve"]
+  keys         = ["issuing-2026"]
+}
+
+wire_keys {
+  libraries = ["softhsm"]
+  max_keys  = 7
+}
+
+internal_keys {
+  library     = "softhsm"
+  token_label = "ca"
+  pin         = "file:/run/credentials/hsmd.service/ca-pin"
+}
+
+managed_key "pkcs11" "issuing-2026" {
+  library            = "softhsm"
+  token_label        = "ca"
+  pin                = "env:CA_PIN"
+  key_label          = "issuing-2026"
+  key_id             = "0x0A1b"
+  mechanism          = "0x1041"
+  curve              = "P256"
+  allow_generate_key = "true"
+  any_mount          = true
+}
+
+managed_key "pkcs11" "root-rsa" {
+  library           = "SoftHSM"
+  slot              = "2305843009213693953"
+  pin               = "1234"
+  key_label         = "root"
+  mechanism         = 13
+  key_bits          = "4096"
+  allow_replace_key = 0
+  allow_store_key   = "false"
+  force_rw_session  = 1
+  max_parallel      = 4
+  usages            = "sign, verify"
+}
+
+managed_key "pkcs11" "ed" {
+  library      = "nss"
+  token_serial = "0f12"
+  slot         = 3
+  login        = "none"
+  key_label    = "ed"
+  mechanism    = "4183"
+}

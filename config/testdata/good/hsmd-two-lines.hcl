@@ -1,0 +1,4 @@
+kms_library "pkcs11" {
+  name    = "softhsm"
+  library = "/usr/lib/softhsm/libsofthsm2.so"
+}

@@ -1,0 +1,25 @@
+storage "pebble" { path = "/srv/pkid" }
+hsmd {
+  address = "/run/hsmd/hsmd.sock"
+  user    = "hsmd"
+}
+listener "unix" {
+  address     = "/run/pkid/pkid.sock"
+  socket_mode = "666"
+}
+listener "tcp" {
+  address       = "0.0.0.0:8200"
+  tls_cert_file = "/etc/pkid/tls.crt"
+  tls_key_file  = "/etc/pkid/tls.key"
+}
+listener "tcp" {
+  address     = "127.0.0.1:8201"
+  tls_disable = 1
+}
+peer "root" { policies = ["root"] }
+peer "web team" {
+  group    = 33
+  policies = ["root"]
+}
+api_addr  = "https://ca.example.com:8200"
+log_level = "warn"

@@ -1,0 +1,155 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// maxKeyName bounds a managed key's name, in octets.
+const maxKeyName = 128
+
+// validKeyName reports whether a managed key may have the name: a-z, 0-9, ".",
+// "_" and "-", beginning with a letter or digit.
+func validKeyName(name string) bool {
+	if name == "" || len(name) > maxKeyName || strings.IndexByte("._-", name[0]) >= 0 {
+		return false
+	}
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
+func (c checker) managedKey(k *ManagedKey, libraries []string) {
+	if !validKeyName(k.Name) {
+		c.faultf(k.Place, "", `managed_key name %q: must be lower-case letters, digits, ".", "_" and "-", and begin with a letter or digit`, k.Name)
+	}
+	c.eachOf(k.Place, "usages", k.Usages, "encrypt", "decrypt", "sign", "verify", "wrap", "unwrap", "mac", "random", "generate_random")
+	if k.PKCS11 != nil {
+		c.library(k.Place, k.PKCS11.Library, libraries)
+		c.token(k.Place, "managed_key", &k.PKCS11.Token)
+		c.pkcs11Key(k.Place, k.PKCS11, k.AllowGenerateKey)
+	}
+	if k.AWSKMS != nil {
+		c.awsKey(k.Place, k.AWSKMS, k.AllowGenerateKey)
+	}
+	if k.Constraints != nil {
+		c.constraint(k.Constraints)
+	}
+}
+
+func (c checker) token(p Place, kind string, t *Token) {
+	if !p.Has("token_label") && !p.Has("token_serial") && !p.Has("slot") {
+		c.faultf(p, "", "%s needs token_label, token_serial or slot", kind)
+	}
+	c.oneOf(p, "login", t.Login, "none")
+	switch {
+	case t.Login == "none" && p.Has("pin"):
+		c.faultf(p, "pin", `pin and login = "none" exclude each other`)
+	case !p.Has("login") && !p.Has("pin"):
+		c.faultf(p, "", `%s needs pin, or login = "none" for a token that wants no login`, kind)
+	case t.PIN.IsSet() && t.PIN.Reference() == "":
+		c.warnf(p, "pin", `the PIN stands in this file; "file:/path" or "env:NAME" would keep it out`)
+	}
+}
+
+func (c checker) pkcs11Key(p Place, k *PKCS11Key, generate bool) {
+	if !p.Has("key_label") && !p.Has("key_id") {
+		c.faultf(p, "", "managed_key needs key_label or key_id")
+	} else if generate && !p.Has("key_label") {
+		c.faultf(p, "allow_generate_key", "allow_generate_key needs key_label")
+	}
+	if !p.Has("mechanism") || p.faulty("mechanism") {
+		return
+	}
+	switch k.Mechanism {
+	case MechanismRSAPKCS, MechanismRSAPSS:
+		c.notWith(p, "curve", "an RSA mechanism")
+		c.keyBits(p, k.KeyBits, generate)
+	case MechanismECDSA:
+		c.notWith(p, "key_bits", "mechanism 0x1041 (ECDSA), which takes a curve")
+		c.curve(p, k.Curve, generate)
+	case MechanismEdDSA:
+		c.notWith(p, "key_bits", "mechanism 0x1057 (EdDSA)")
+		c.oneOf(p, "curve", k.Curve, "Ed25519")
+		k.Curve = "Ed25519"
+	default:
+		c.faultf(p, "mechanism", "mechanism 0x%04x: must be 0x0001 (RSA PKCS#1 v1.5), 0x000D (RSA-PSS), 0x1041 (ECDSA) or 0x1057 (Ed25519)", k.Mechanism)
+	}
+}
+
+func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
+	if generate && k.KMSKey != "" && !strings.HasPrefix(k.KMSKey, "alias/") {
+		c.faultf(p, "kms_key", `with allow_generate_key, kms_key must be an alias: "alias/…"`)
+	}
+	switch strings.ToUpper(k.KeyType) {
+	case "":
+	case "RSA":
+		c.notWith(p, "curve", "key_type RSA")
+		c.keyBits(p, k.KeyBits, true)
+	case "ECDSA":
+		c.notWith(p, "key_bits", "key_type ECDSA")
+		c.curve(p, k.Curve, generate)
+	default:
+		c.faultf(p, "key_type", `key_type %q: must be "RSA" or "ECDSA"`, k.KeyType)
+	}
+}
+
+func (c checker) notWith(p Place, attr, what string) {
+	if p.Has(attr) {
+		c.faultf(p, attr, "%s does not go with %s", attr, what)
+	}
+}
+
+func (c checker) keyBits(p Place, bits int, needed bool) {
+	switch {
+	case bits == 2048 || bits == 3072 || bits == 4096:
+	case p.faulty("key_bits"):
+	case p.Has("key_bits"):
+		c.faultf(p, "key_bits", "key_bits must be 2048, 3072 or 4096")
+	case needed:
+		c.faultf(p, "", "managed_key needs key_bits: 2048, 3072 or 4096")
+	}
+}
+
+func (c checker) curve(p Place, curve string, needed bool) {
+	if needed && !p.Has("curve") {
+		c.faultf(p, "", "managed_key needs curve: P256, P384 or P521")
+	}
+	c.oneOf(p, "curve", curve, "P256", "P384", "P521")
+}
+
+func (c checker) constraint(k *Constraint) {
+	c.eachOf(k.Place, "sign", k.Sign, "csr", "certificate", "crl", "ocsp")
+	if k.MaxPathLength != nil && (k.CA == nil || !*k.CA) {
+		c.faultf(k.Place, "max_path_length", "max_path_length needs ca = true")
+	}
+	if k.Burst > 0 && k.Rate == 0 {
+		c.faultf(k.Place, "burst", "burst needs rate")
+	}
+	c.eachOf(k.Place, "public_key_types", k.PublicKeyTypes, "RSA-2048", "RSA-3072", "RSA-4096", "P256", "P384", "P521", "Ed25519")
+	for _, u := range k.ExtendedKeyUsages {
+		known := []string{"server_auth", "client_auth", "code_signing", "email_protection", "time_stamping", "ocsp_signing"}
+		if !slices.Contains(known, u) && !isOID(u) {
+			c.faultf(k.Place, "extended_key_usages", "extended_key_usages %q: must be %s, or an OID", u, quoted(known))
+		}
+	}
+	c.ranges(k.Place, "permitted_ip_ranges", k.Permitted.IPRanges)
+	c.ranges(k.Place, "excluded_ip_ranges", k.Excluded.IPRanges)
+}
+
+func (c checker) ranges(p Place, attr string, list []string) {
+	for _, s := range list {
+		if prefix, err := netip.ParsePrefix(s); err != nil || prefix != prefix.Masked() {
+			c.faultf(p, attr, `%s %q: must be a range such as "10.0.0.0/8"`, attr, s)
+		}
+	}
+}
+
+func isOID(s string) bool {
+	arcs := strings.Split(s, ".")
+	for _, a := range arcs {
+		if a == "" || strings.Trim(a, "0123456789") != "" {
+			return false
+		}
+	}
+	return len(arcs) > 1
+}
