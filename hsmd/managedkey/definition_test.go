@@ -1,0 +1,146 @@
+package managedkey_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+func definition(edit func(*wire.Definition, *wire.PKCS11Definition)) *wire.Definition {
+	slot := uint64(7)
+	d := &wire.Definition{Type: "pkcs11", Name: "learn-key", AllowGenerateKey: true,
+		PKCS11: &wire.PKCS11Definition{Library: "softhsm", Slot: &slot, PIN: "1234", KeyLabel: "learn-key", Mechanism: 1, KeyBits: 4096}}
+	edit(d, d.PKCS11)
+	managedkey.Normalise(d)
+	return d
+}
+
+func TestSoundDefinitions(t *testing.T) {
+	for name, edit := range map[string]func(*wire.Definition, *wire.PKCS11Definition){
+		"the tutorial's": func(*wire.Definition, *wire.PKCS11Definition) {},
+		"PSS":            func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism = 0xD },
+		"P256": func(_ *wire.Definition, p *wire.PKCS11Definition) {
+			p.Mechanism, p.KeyBits, p.Curve = 0x1041, 0, "P256"
+		},
+		"P256 with bits": func(_ *wire.Definition, p *wire.PKCS11Definition) {
+			p.Mechanism, p.KeyBits, p.Curve = 0x1041, 256, "P256"
+		},
+		"Ed25519":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1057, 0 },
+		"id in hex": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyID = "0xAB01" },
+		"found, not made": func(d *wire.Definition, p *wire.PKCS11Definition) {
+			d.AllowGenerateKey, p.KeyLabel, p.KeyID, p.KeyBits = false, "", "01", 0
+		},
+		"no login":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login, p.PIN = "none", "" },
+		"by label":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Slot, p.TokenLabel = nil, "ca" },
+		"all usages": func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Usages = []string{"sign", "generate_random"} },
+	} {
+		if err := managedkey.CheckWire(definition(edit)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRefusedDefinitions(t *testing.T) {
+	for reason, edit := range map[string]func(*wire.Definition, *wire.PKCS11Definition){
+		"awskms are not built yet":                  func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Type = "awskms" },
+		`unsupported managed key type "gcpckms"`:    func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Type = "gcpckms" },
+		`the name "Learn-Key"`:                      func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Name = "Learn-Key" },
+		`the name ""`:                               func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Name = "" },
+		`the name "-x"`:                             func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Name = "-x" },
+		`the name "a/b"`:                            func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Name = "a/b" },
+		"are those of keys that hsmd names itself":  func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Name = "internal-1" },
+		"has no pkcs11 part":                        func(d *wire.Definition, _ *wire.PKCS11Definition) { d.PKCS11 = nil },
+		`usage "certify"`:                           func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Usages = []string{"certify"} },
+		"library is missing":                        func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Library = "" },
+		"one of slot, token_label and token_serial": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Slot = nil },
+		"one of key_label and key_id":               func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyLabel = "" },
+		"key_id must be hexadecimal":                func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyID = "abc" },
+		"control characters":                        func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyLabel = "a\x00b" },
+		`login can only be "none"`:                  func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login = "so" },
+		`no sense with login = "none"`:              func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login = "none" },
+		"pin is missing":                            func(_ *wire.Definition, p *wire.PKCS11Definition) { p.PIN = "" },
+		"a PIN given through the API is literal":    func(_ *wire.Definition, p *wire.PKCS11Definition) { p.PIN = "file:/etc/shadow" },
+		"max_parallel must not be negative":         func(_ *wire.Definition, p *wire.PKCS11Definition) { p.MaxParallel = -1 },
+		"that may be generated needs a key_label":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyLabel, p.KeyID = "", "01" },
+		"mechanism must be 0x0001":                  func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism = 9 },
+		"an RSA mechanism has no curve":             func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Curve = "P256" },
+		"key_bits must be 2048, 3072 or 4096":       func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyBits = 1024 },
+		"an RSA key that may be generated":          func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyBits = 0 },
+		"an ECDSA mechanism has a curve":            func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism = 0x1041 },
+		"curve must be P256, P384 or P521": func(_ *wire.Definition, p *wire.PKCS11Definition) {
+			p.Mechanism, p.KeyBits, p.Curve = 0x1041, 0, "P224"
+		},
+		"an ECDSA key that may be generated":    func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1041, 0 },
+		"has the curve Ed25519 and no key_bits": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.Curve = 0x1057, "P256" },
+	} {
+		err := managedkey.CheckWire(definition(edit))
+		if !errors.Is(err, wire.Invalid) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("got %v, want %q", err, reason)
+		}
+		if err != nil && (strings.Contains(err.Error(), "1234") || strings.Contains(err.Error(), "shadow")) {
+			t.Errorf("%v shows the PIN", err)
+		}
+	}
+}
+
+func TestUUIDOfConfiguredKeys(t *testing.T) {
+	key := &config.ManagedKey{Type: "pkcs11", Name: "issuing", PKCS11: &config.PKCS11Key{Library: "softhsm", Mechanism: 0x1041, Curve: "P256",
+		KeyLabel: "issuing", Token: config.Token{Label: "ca", PIN: config.NewSecret("1234")}}}
+	a, err := managedkey.FromConfig(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The UUID may never change: pkid stores it.
+	if want := "5b4de63d-b953-5389-90bb-f952d34a3782"; a.UUID != want || a.PKCS11.PIN != "1234" {
+		t.Errorf("UUID %s, want %s", a.UUID, want)
+	}
+	key.Name = "issuing-2"
+	if b, err := managedkey.FromConfig(key); err != nil || b.UUID == a.UUID {
+		t.Errorf("two names, one UUID (%v)", err)
+	}
+	key.PKCS11.Token.PIN = config.NewSecret("file:/nonexistent/pin")
+	if _, err := managedkey.FromConfig(key); err == nil || !strings.Contains(err.Error(), "/nonexistent/pin") {
+		t.Errorf("PIN file missing: %v", err)
+	}
+}
+
+func TestPublicAgainstDefinition(t *testing.T) {
+	ec, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecSPKI, _ := x509.MarshalPKIXPublicKey(ec.Public())
+	rsaSPKI, _ := x509.MarshalPKIXPublicKey(r.Public())
+	for _, c := range []struct {
+		p    wire.PKCS11Definition
+		spki []byte
+		want string
+	}{
+		{wire.PKCS11Definition{Mechanism: 1, KeyBits: 2048}, rsaSPKI, "rsa_pkcs1_sha256"},
+		{wire.PKCS11Definition{Mechanism: 0xD}, rsaSPKI, "rsa_pss_rsae_sha256"},
+		{wire.PKCS11Definition{Mechanism: 1, KeyBits: 4096}, rsaSPKI, "is RSA of 2048 bits, its definition says 4096"},
+		{wire.PKCS11Definition{Mechanism: 0x1041}, rsaSPKI, "is RSA, which mechanism 0x1041 does not sign with"},
+		{wire.PKCS11Definition{Mechanism: 0x1041, Curve: "P384"}, ecSPKI, "ecdsa_secp384r1_sha384"},
+		{wire.PKCS11Definition{Mechanism: 0x1041, Curve: "P256"}, ecSPKI, "is on curve P-384, its definition says P256"},
+		{wire.PKCS11Definition{Mechanism: 0x1057, Curve: "Ed25519"}, ecSPKI, "is ECDSA, which mechanism 0x1057 does not sign with"},
+		{wire.PKCS11Definition{Mechanism: 1}, []byte{1, 2}, "cannot be read"},
+	} {
+		p, err := managedkey.NewPublic(&wire.Definition{Name: "k", PKCS11: &c.p}, c.spki)
+		if err != nil && !strings.Contains(err.Error(), c.want) || err == nil && p.Schemes[0].String() != c.want {
+			t.Errorf("got %+v, %v; want %s", p, err, c.want)
+		}
+	}
+}

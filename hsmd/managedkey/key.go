@@ -1,0 +1,87 @@
+// Package managedkey knows hsmd's managed keys: their definitions, who made
+// them, the library that each is reached through, and the encrypted file in
+// which those are kept that hsmd's configuration does not define.
+//
+// It opens no token and speaks to no worker: it holds the [wire.Service] of
+// each library for whoever does. Start with [Key] and [Set]; [Store] is the
+// file; rules for definitions that come over the wire are in wirerules.go.
+package managedkey
+
+import (
+	"os"
+	"sync/atomic"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// Library is one kms_library stanza with the service that answers for it.
+type Library struct {
+	// Name is what definitions call it by.
+	Name string
+	// Path is the shared object's.
+	Path string
+	// InitArgs and MaxSessions are the stanza's, for the worker.
+	InitArgs    string
+	MaxSessions int
+	// Backend answers for the keys of this library.
+	Backend wire.Service
+}
+
+// SameFile reports whether two stanzas load the same shared object, under
+// whatever paths; then they show the same tokens.
+func (l *Library) SameFile(other *Library) bool {
+	if l == other || l.Path == other.Path {
+		return true
+	}
+	a, errA := os.Stat(l.Path)
+	b, errB := os.Stat(other.Path)
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+// Key is one managed key. What it was defined as never changes: a new
+// definition is a new Key. What is known of the key pair is learned later, and
+// is kept with [Key.Found].
+type Key struct {
+	// Definition is complete, with the PIN and the UUID.
+	Definition wire.Definition
+	// Source says who defined it.
+	Source wire.Source
+	// Owner is the user whose peer had an internal key made, and who may use
+	// it whatever its grant names.
+	Owner uint32
+	// Library is nil where the definition names one that the configuration has
+	// no more.
+	Library *Library
+
+	public atomic.Pointer[Public]
+}
+
+// Name is the definition's.
+func (k *Key) Name() string { return k.Definition.Name }
+
+// Public is what is known of the key pair, or nil.
+func (k *Key) Public() *Public { return k.public.Load() }
+
+// Found keeps what was learned of the key pair; nil forgets it.
+func (k *Key) Found(p *Public) { k.public.Store(p) }
+
+// Signs reports whether the definition's usages have signing among them.
+func (k *Key) Signs() bool {
+	for _, usage := range k.Definition.Usages {
+		if usage == "sign" {
+			return true
+		}
+	}
+	return len(k.Definition.Usages) == 0
+}
+
+// Shown is the definition as it may leave hsmd, without the PIN.
+func (k *Key) Shown() wire.Definition {
+	d := k.Definition
+	if d.PKCS11 != nil {
+		p := *d.PKCS11
+		p.PIN = ""
+		d.PKCS11 = &p
+	}
+	return d
+}

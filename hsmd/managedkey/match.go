@@ -1,0 +1,76 @@
+package managedkey
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// NamesSameKey reports whether two definitions say the same key, as far as
+// their words tell: on tokens that may be one, the same label or id. Where they
+// select by different words only the public keys can tell.
+func NamesSameKey(a, b *Key) bool {
+	p, q := a.Definition.PKCS11, b.Definition.PKCS11
+	if p == nil || q == nil || !sameLibrary(a, b) || !maybeSameToken(p, q) {
+		return false
+	}
+	if differ(p.KeyLabel, q.KeyLabel) || differ(p.KeyID, q.KeyID) {
+		return false
+	}
+	return p.KeyLabel != "" && p.KeyLabel == q.KeyLabel || p.KeyID != "" && p.KeyID == q.KeyID
+}
+
+// MaybeSameToken reports whether two definitions may be of one token.
+func MaybeSameToken(a, b *Key) bool {
+	p, q := a.Definition.PKCS11, b.Definition.PKCS11
+	return p != nil && q != nil && sameLibrary(a, b) && maybeSameToken(p, q)
+}
+
+func sameLibrary(a, b *Key) bool {
+	return a.Library != nil && b.Library != nil && a.Library.SameFile(b.Library)
+}
+
+func maybeSameToken(p, q *wire.PKCS11Definition) bool {
+	if p.Slot != nil && q.Slot != nil && *p.Slot != *q.Slot {
+		return false
+	}
+	return !differ(p.TokenLabel, q.TokenLabel) && !differ(p.TokenSerial, q.TokenSerial)
+}
+
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
+
+// ResolveToken finds the one token that a definition selects among those that
+// its library shows.
+func ResolveToken(p *wire.PKCS11Definition, tokens []wire.TokenStatus) (*wire.TokenStatus, error) {
+	var found *wire.TokenStatus
+	for i := range tokens {
+		t := &tokens[i]
+		if p.Slot != nil && *p.Slot != t.Slot || differ(p.TokenLabel, t.Label) || differ(p.TokenSerial, t.Serial) ||
+			p.TokenLabel != "" && t.Label == "" || p.TokenSerial != "" && t.Serial == "" {
+			continue
+		}
+		if found != nil {
+			return nil, wire.Errorf(wire.Invalid, "library %q shows more than one token with %s", p.Library, selector(p))
+		}
+		found = t
+	}
+	if found == nil {
+		return nil, wire.Errorf(wire.Invalid, "library %q shows no token with %s", p.Library, selector(p))
+	}
+	return found, nil
+}
+
+func selector(p *wire.PKCS11Definition) string {
+	var words []string
+	if p.Slot != nil {
+		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
+	}
+	if p.TokenLabel != "" {
+		words = append(words, fmt.Sprintf("label %q", p.TokenLabel))
+	}
+	if p.TokenSerial != "" {
+		words = append(words, fmt.Sprintf("serial number %q", p.TokenSerial))
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,117 @@
+package managedkey
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// Public is the public half of a key pair, parsed once.
+type Public struct {
+	// SPKI is the DER of the SubjectPublicKeyInfo, ID its SHA-256.
+	SPKI []byte
+	ID   [sha256.Size]byte
+	// Schemes are those that key and mechanism allow, the first by default.
+	Schemes []wire.SignatureScheme
+
+	key crypto.PublicKey
+}
+
+// NewPublic parses what a backend found, and refuses it where it is not what
+// the definition says.
+func NewPublic(d *wire.Definition, spki []byte) (*Public, error) {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, fmt.Errorf("the public key of %q cannot be read: %w", d.Name, err)
+	}
+	schemes, err := schemesOf(key, d.PKCS11)
+	if err != nil {
+		return nil, wire.Errorf(wire.Invalid, "the key found for %q %v", d.Name, err)
+	}
+	return &Public{SPKI: spki, ID: sha256.Sum256(spki), Schemes: schemes, key: key}, nil
+}
+
+func schemesOf(key crypto.PublicKey, d *wire.PKCS11Definition) ([]wire.SignatureScheme, error) {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		bits := key.N.BitLen()
+		if bits != 2048 && bits != 3072 && bits != 4096 {
+			return nil, fmt.Errorf("is RSA of %d bits; 2048, 3072 and 4096 are used", bits)
+		}
+		if d.KeyBits != 0 && d.KeyBits != bits {
+			return nil, fmt.Errorf("is RSA of %d bits, its definition says %d", bits, d.KeyBits)
+		}
+		switch d.Mechanism {
+		case MechanismRSAPKCS:
+			return []wire.SignatureScheme{wire.RSAPKCS1SHA256, wire.RSAPKCS1SHA384, wire.RSAPKCS1SHA512}, nil
+		case MechanismRSAPSS:
+			return []wire.SignatureScheme{wire.RSAPSSSHA256, wire.RSAPSSSHA384, wire.RSAPSSSHA512}, nil
+		}
+		return nil, fmt.Errorf("is RSA, which mechanism 0x%04x does not sign with", d.Mechanism)
+	case *ecdsa.PublicKey:
+		curve := ecdsaCurves[key.Curve]
+		if d.Mechanism != MechanismECDSA {
+			return nil, fmt.Errorf("is ECDSA, which mechanism 0x%04x does not sign with", d.Mechanism)
+		}
+		if d.Curve != "" && d.Curve != curve.name {
+			return nil, fmt.Errorf("is on curve %s, its definition says %s", key.Params().Name, d.Curve)
+		}
+		if curve.scheme == 0 {
+			return nil, fmt.Errorf("is on curve %s; P256, P384 and P521 are used", key.Params().Name)
+		}
+		return []wire.SignatureScheme{curve.scheme}, nil
+	case ed25519.PublicKey:
+		if d.Mechanism != MechanismEdDSA {
+			return nil, fmt.Errorf("is Ed25519, which mechanism 0x%04x does not sign with", d.Mechanism)
+		}
+		return []wire.SignatureScheme{wire.Ed25519}, nil
+	}
+	return nil, fmt.Errorf("is of a kind (%T) that is not used", key)
+}
+
+var ecdsaCurves = map[elliptic.Curve]struct {
+	name   string
+	scheme wire.SignatureScheme
+}{
+	elliptic.P256(): {"P256", wire.ECDSAP256SHA256},
+	elliptic.P384(): {"P384", wire.ECDSAP384SHA384},
+	elliptic.P521(): {"P521", wire.ECDSAP521SHA512},
+}
+
+// Allows reports whether the key signs with scheme.
+func (p *Public) Allows(scheme wire.SignatureScheme) bool { return slices.Contains(p.Schemes, scheme) }
+
+var errSignature = errors.New("the signature does not verify")
+
+// Verify checks a signature over signed: the digest where the scheme has a
+// hash, the message where it has none.
+func (p *Public) Verify(scheme wire.SignatureScheme, signed, signature []byte) error {
+	hash := scheme.Hash()
+	switch key := p.key.(type) {
+	case *ecdsa.PublicKey:
+		if p.Allows(scheme) && ecdsa.VerifyASN1(key, signed, signature) {
+			return nil
+		}
+	case *rsa.PublicKey:
+		switch scheme {
+		case wire.RSAPKCS1SHA256, wire.RSAPKCS1SHA384, wire.RSAPKCS1SHA512:
+			return rsa.VerifyPKCS1v15(key, hash, signed, signature)
+		case wire.RSAPSSSHA256, wire.RSAPSSSHA384, wire.RSAPSSSHA512:
+			return rsa.VerifyPSS(key, hash, signed, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		}
+	case ed25519.PublicKey:
+		if scheme == wire.Ed25519 && ed25519.Verify(key, signed, signature) {
+			return nil
+		}
+	}
+	return errSignature
+}
