@@ -1,0 +1,91 @@
+package role
+
+import (
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hsmpki/hsmpki/pkid/issuance"
+)
+
+// names are all names that a certificate is to carry.
+type names struct {
+	common      string
+	serial      string
+	dns, emails []string
+	ips         []net.IP
+	uris        []*url.URL
+	others      []issuance.OtherName
+	userIDs     []string
+	// fromCSR: the alternative names are the CSR's.
+	fromCSR bool
+	// What of the wish does not parse comes to light only when its turn comes.
+	ipsAsked, urisAsked, othersAsked []string
+}
+
+// names gathers the names of wish and CSR as the role says.
+func (r *Role) names(w *Wish, csr *CSR) (*names, error) {
+	n := &names{serial: w.SerialNumber, userIDs: w.UserIDs, othersAsked: w.OtherSANs}
+	if csr != nil {
+		if r.UseCSRCommonName {
+			n.common = csr.request.Subject.CommonName
+		}
+		if n.serial == "" && r.SerialNumberSource == serialFromEither {
+			n.serial = csr.request.Subject.SerialNumber
+		}
+		if len(n.userIDs) == 0 {
+			n.userIDs = csr.userIDs
+		}
+	}
+	if n.common == "" {
+		n.common = w.CommonName
+	}
+	if n.common == "" && r.RequireCN {
+		return nil, refuse(`the common_name field is required, or must be provided in a CSR with "use_csr_common_name" set to true, unless "require_cn" is set to false`)
+	}
+	alternative := w.AltNames
+	if csr != nil && r.UseCSRSANs {
+		alternative, n.fromCSR = nil, true
+		n.dns = slices.Clone(csr.request.DNSNames)
+		n.emails = slices.Clone(csr.request.EmailAddresses)
+		n.ips, n.uris, n.others = csr.request.IPAddresses, csr.request.URIs, slices.Clone(csr.otherNames)
+	} else {
+		n.ipsAsked, n.urisAsked = w.IPSANs, w.URISANs
+	}
+	if n.common != "" && !w.ExcludeCNFromSANs {
+		if err := n.add(n.common); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range alternative {
+		if err := n.add(name); err != nil {
+			return nil, err
+		}
+	}
+	n.dns, n.emails = sorted(n.dns), sorted(n.emails)
+	return n, nil
+}
+
+// add takes a name as an alternative name of the kind that it looks like; one
+// that looks like none is no alternative name.
+func (n *names) add(name string) error {
+	if strings.Contains(name, "@") {
+		n.emails = append(n.emails, name)
+		return nil
+	}
+	ascii, err := hostIDNA.ToASCII(name)
+	if err != nil {
+		return refuse("%s", err)
+	}
+	if isHostname(ascii) {
+		n.dns = append(n.dns, ascii)
+	}
+	return nil
+}
+
+// sorted returns the names in order, each once, as Vault writes them.
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}

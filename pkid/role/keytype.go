@@ -1,0 +1,110 @@
+package role
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"slices"
+)
+
+// The values of key_type. A role of type "any" signs CSRs with keys of all
+// kinds and issues nothing, since it does not say which key to make.
+const (
+	KeyRSA     = "rsa"
+	KeyEC      = "ec"
+	KeyEd25519 = "ed25519"
+	KeyAny     = "any"
+)
+
+var (
+	rsaSizes = []int{2048, 3072, 4096, 8192}
+	ecSizes  = []int{224, 256, 384, 521}
+)
+
+// CheckKey returns the effective size in bits of a key of this type to be made,
+// 0 bits meaning the type's default: rsa 2048, ec 256, and 0 for ed25519, which
+// has one size. The error is a *Refusal.
+func CheckKey(keyType string, bits int) (int, error) {
+	switch keyType {
+	case KeyRSA:
+		switch {
+		case bits == 0:
+			return rsaSizes[0], nil
+		case bits < 2048:
+			return 0, refuse("RSA keys < 2048 bits are unsafe and not supported: got %d", bits)
+		case !slices.Contains(rsaSizes, bits):
+			return 0, refuse("unsupported bit length for RSA key: %d", bits)
+		}
+		return bits, nil
+	case KeyEC:
+		if bits == 0 {
+			return 256, nil
+		}
+		if !slices.Contains(ecSizes, bits) {
+			return 0, refuse("unsupported bit length for EC key: %d", bits)
+		}
+		return bits, nil
+	case KeyEd25519, KeyAny:
+		return 0, nil
+	}
+	return 0, refuse("unknown key type %s", keyType)
+}
+
+// CheckSignatureBits returns the effective signature_bits for a role or CA of
+// this key type: 256, 384 or 512 for rsa (0: 256) and ec (0 stays: the issuer's
+// curve decides), 0 for the others. The error is a *Refusal.
+func CheckSignatureBits(keyType string, bits int) (int, error) {
+	if keyType == KeyEd25519 || keyType == KeyAny {
+		return 0, nil
+	}
+	switch bits {
+	case 0:
+		if keyType == KeyRSA {
+			return 256, nil
+		}
+		return 0, nil
+	case 256, 384, 512:
+		return bits, nil
+	}
+	return 0, refuse("unsupported hash signature algorithm: %d", bits)
+}
+
+// LeafKey is the type and size of the key to make for issue/:role.
+func (r *Role) LeafKey() (keyType string, bits int, err error) {
+	if r.KeyType == KeyAny {
+		return "", 0, refuse(`role key type "any" not allowed for issuing certificates, only signing`)
+	}
+	return r.KeyType, r.KeyBits, nil
+}
+
+// permitsKey checks the key of a CSR: the role's type and at least its size.
+func (r *Role) permitsKey(key crypto.PublicKey) error {
+	keyType, bits := kindOf(key)
+	if keyType == "" {
+		return refuse("Refusing to sign CSR with an unsupported type of public key")
+	}
+	if r.KeyType != KeyAny && r.KeyType != keyType {
+		return refuse("role requires keys of type %s", r.KeyType)
+	}
+	if keyType == KeyRSA && bits < 2048 {
+		return refuse("RSA keys < 2048 bits are unsafe and not supported: got %d", bits)
+	}
+	if r.KeyType != KeyAny && bits < r.KeyBits {
+		return refuse("role requires a minimum of a %d-bit key, but CSR's key is %d bits", r.KeyBits, bits)
+	}
+	return nil
+}
+
+// kindOf names a public key's type and size; "" if it has none of our types.
+func kindOf(key crypto.PublicKey) (keyType string, bits int) {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return KeyRSA, key.N.BitLen()
+	case *ecdsa.PublicKey:
+		return KeyEC, key.Curve.Params().BitSize
+	case ed25519.PublicKey:
+		return KeyEd25519, 0
+	}
+	return "", 0
+}
