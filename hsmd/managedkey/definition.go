@@ -18,9 +18,6 @@ const (
 	MechanismEdDSA   = config.MechanismEdDSA
 )
 
-// InternalPrefix begins the names and labels of keys that hsmd names itself.
-const InternalPrefix = "internal-"
-
 // namespace is that of the UUIDs of keys which hsmd's configuration defines.
 // Such a UUID is of version 5 (RFC 9562, section 5.5) over type, "/" and name:
 // it is the same on each machine with the same file and needs no state.
@@ -61,36 +58,6 @@ func tokenFromConfig(d *wire.PKCS11Definition, t *config.Token) (err error) {
 		d.PIN, err = t.PIN.Read()
 	}
 	return err
-}
-
-// Internal makes the definition of a key that hsmd names itself, on the token
-// of internal_keys. A key of that token is found again by its label, which ends
-// in the caller's id; the PIN stays with the configuration, and [WithPIN] lays
-// it in.
-func Internal(c *config.InternalKeys, id string, keyType wire.KeyType) (wire.Definition, error) {
-	name := InternalPrefix + id
-	p := &wire.PKCS11Definition{Library: c.Library, KeyLabel: name}
-	switch keyType {
-	case wire.KeyRSA2048, wire.KeyRSA3072, wire.KeyRSA4096:
-		p.Mechanism = MechanismRSAPKCS
-		p.KeyBits = map[wire.KeyType]int{wire.KeyRSA2048: 2048, wire.KeyRSA3072: 3072, wire.KeyRSA4096: 4096}[keyType]
-	case wire.KeyP256, wire.KeyP384, wire.KeyP521:
-		p.Mechanism, p.Curve = MechanismECDSA, string(keyType)
-	case wire.KeyEd25519:
-		p.Mechanism, p.Curve = MechanismEdDSA, "Ed25519"
-	default:
-		return wire.Definition{}, wire.Errorf(wire.Invalid, "key type %q is none of RSA-2048, RSA-3072, RSA-4096, P256, P384, P521, Ed25519", keyType)
-	}
-	p.TokenLabel, p.TokenSerial, p.Slot, p.Login = c.Token.Label, c.Token.Serial, c.Token.Slot, c.Token.Login
-	return wire.Definition{Type: "pkcs11", Name: name, UUID: uuid.NewString(), AllowGenerateKey: true, AnyMount: true,
-		Usages: []string{"sign", "verify"}, PKCS11: p}, nil
-}
-
-// WithPIN is an internal key's definition with the PIN that internal_keys gives.
-func WithPIN(d wire.Definition, c *config.InternalKeys) (wire.Definition, error) {
-	p := *d.PKCS11
-	d.PKCS11 = &p
-	return d, tokenFromConfig(&p, &c.Token)
 }
 
 // Normalise brings what the API takes in several spellings into one.

@@ -8,6 +8,7 @@
 package managedkey
 
 import (
+	"context"
 	"os"
 	"sync/atomic"
 
@@ -49,11 +50,55 @@ type Key struct {
 	// Owner is the user whose peer had an internal key made, and who may use
 	// it whatever its grant names.
 	Owner uint32
-	// Library is nil where the definition names one that the configuration has
-	// no more.
+	// Library answers for the key. It is nil where the configuration does not
+	// reach the key any more; Fault then says why.
 	Library *Library
+	Fault   string
 
 	public atomic.Pointer[Public]
+	told   atomic.Bool   // the backend has the definition
+	turn   chan struct{} // holds one token; shared with the key that it replaces
+}
+
+// NewKey makes a Key. Where it replaces another of its name, the two take turns
+// at telling the backend.
+func NewKey(d wire.Definition, source wire.Source, library *Library, replaced *Key) *Key {
+	k := &Key{Definition: d, Source: source, Library: library}
+	if replaced != nil {
+		k.turn = replaced.turn
+		return k
+	}
+	k.turn = make(chan struct{}, 1)
+	return k
+}
+
+// Tell has the backend told of the definition, once it succeeded never again.
+// One caller for each name runs tell at a time.
+func (k *Key) Tell(ctx context.Context, tell func() error) error {
+	if k.told.Load() {
+		return nil
+	}
+	return k.Turn(ctx, func() error {
+		if k.told.Load() {
+			return nil
+		}
+		if err := tell(); err != nil {
+			return err
+		}
+		k.told.Store(true)
+		return nil
+	})
+}
+
+// Turn runs do while nobody else tells the backend of a key of this name.
+func (k *Key) Turn(ctx context.Context, do func() error) error {
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return wire.Errorf(wire.Unavailable, "waiting for the library of %q: %v", k.Name(), ctx.Err())
+	}
+	defer func() { <-k.turn }()
+	return do()
 }
 
 // Name is the definition's.
