@@ -1,0 +1,200 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsmpki/hsmpki/test/softhsm"
+)
+
+// HSMD is a running hsmd.
+type HSMD struct {
+	process
+	Dir    string // its folder
+	State  string // its state_dir
+	Socket string
+	Config string // path of its file
+}
+
+// PKID is a running pkid.
+type PKID struct {
+	process
+	Dir    string
+	State  string // Pebble's folder
+	Socket string
+	Config string
+	HTTP   *http.Client // goes to the Unix socket, whatever the URL's host
+}
+
+// Pair is an hsmd with a token, and a pkid in front of it.
+type Pair struct {
+	Token *softhsm.Token
+	HSMD  *HSMD
+	PKID  *PKID
+}
+
+// Start runs both daemons on a fresh token. hsmd has wire_keys and no client
+// block, pkid no peer block: the user who runs the test may do everything.
+func Start(t testing.TB) *Pair {
+	t.Helper()
+	token := softhsm.New(t)
+	h := NewHSMD(t, Libraries(token.Store)+WireKeys)
+	h.Start()
+	p := NewPKID(t, h, "")
+	p.Start()
+	return &Pair{token, h, p}
+}
+
+// WireKeys lets keys be defined over the wire, and made by internal_keys.
+const WireKeys = `
+wire_keys {
+  libraries = ["*"]
+}
+`
+
+// Libraries is the kms_library block of a store, with the name softhsm.
+func Libraries(s *softhsm.Store) string {
+	return fmt.Sprintf(`
+kms_library "pkcs11" {
+  name    = "softhsm"
+  library = %q
+  env     = { SOFTHSM2_CONF = %q }
+}
+`, s.Library, s.Conf)
+}
+
+// InternalKeys is the internal_keys block for a token, by label.
+func InternalKeys(k *softhsm.Token) string {
+	return fmt.Sprintf(`
+internal_keys {
+  library     = "softhsm"
+  token_label = %q
+  pin         = %q
+}
+`, k.Label, k.PIN)
+}
+
+// NewHSMD writes a file for hsmd with the blocks given, and does not start it.
+func NewHSMD(t testing.TB, blocks string) *HSMD {
+	t.Helper()
+	dir := shortDir(t)
+	h := &HSMD{Dir: dir, State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "hsmd.sock"), Config: filepath.Join(dir, "hsmd.hcl")}
+	h.Write(t, blocks)
+	h.process = process{t: t, name: "hsmd", args: []string{"server", "-config=" + h.Config}, ready: func() error { return accepts(h.Socket) }}
+	t.Cleanup(h.cleanup)
+	return h
+}
+
+// Write makes hsmd's file anew, for its next start.
+func (h *HSMD) Write(t testing.TB, blocks string) {
+	t.Helper()
+	writeFile(t, h.Config, fmt.Sprintf(`
+state_dir = %q
+log_level = "debug"
+listener "unix" {
+  address = %q
+}
+`, h.State, h.Socket)+blocks)
+}
+
+// NewPKID writes a file for pkid with the blocks given, and does not start it.
+func NewPKID(t testing.TB, h *HSMD, blocks string) *PKID {
+	t.Helper()
+	dir := shortDir(t)
+	p := &PKID{Dir: dir, State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "pkid.sock"), Config: filepath.Join(dir, "pkid.hcl")}
+	writeFile(t, p.Config, fmt.Sprintf(`
+log_level = "debug"
+storage "pebble" { path = %q }
+hsmd { address = %q }
+listener "unix" {
+  address = %q
+}
+`, p.State, h.Socket, p.Socket)+blocks)
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", p.Socket)
+	}}
+	p.HTTP = &http.Client{Transport: transport, Timeout: 3 * time.Minute}
+	p.process = process{t: t, name: "pkid", args: []string{"server", "-config=" + p.Config}, ready: p.healthy}
+	t.Cleanup(p.cleanup)
+	t.Cleanup(transport.CloseIdleConnections)
+	return p
+}
+
+// Addr is the address for PKID_ADDR and VAULT_ADDR.
+func (p *PKID) Addr() string { return "unix://" + p.Socket }
+
+// Env is the environment in which the client commands find this pkid, and
+// nothing else of the user's.
+func (p *PKID) Env() []string {
+	return []string{"PKID_ADDR=" + p.Addr(), "VAULT_ADDR=" + p.Addr(), "PKID_TOKEN=", "VAULT_TOKEN=", "HOME=" + p.Dir}
+}
+
+func (p *PKID) healthy() error {
+	resp, err := p.HTTP.Get("http://pkid/v1/sys/health")
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode >= 500 {
+		return fmt.Errorf("sys/health answers %s", resp.Status)
+	}
+	return nil
+}
+
+// WorkerPIDs are the numbers of hsmd's worker processes.
+func (h *HSMD) WorkerPIDs() []int {
+	var pids []int
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		// The name of the program is in parentheses and may hold anything;
+		// state and parent follow the last one (proc(5)).
+		_, rest, ok := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')'):]), ") ")
+		fields := strings.Fields(rest)
+		if !ok || len(fields) < 2 || fields[1] != strconv.Itoa(h.PID()) || fields[0] == "Z" {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func accepts(socket string) error {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// shortDir makes a folder whose sockets fit into a sockaddr, as those of
+// t.TempDir with its long names may not.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hsmpki-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func writeFile(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,169 @@
+package test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hsmpki/hsmpki/"
+
+// mayImport says which of our own packages each of them may import; what a test
+// imports is not bound. A pattern ends in "/*" and matches what is below.
+// Nothing else may exist: whoever adds a package argues for its row here.
+var mayImport = map[string][]string{
+	"wire":          nil,
+	"wire/unixsock": nil,
+	"config":        nil,
+
+	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config"},
+	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey"},
+	"hsmd/grant":       {"config", "wire/unixsock"},
+	"hsmd/tbs":         {"wire"},
+	"hsmd/managedkey":  {"config", "wire"},
+	"hsmd/worker":      {"wire"},
+	"hsmd/pkcs11":      {"wire"},
+	"hsmd/backendtest": {"wire"},
+
+	"pkid":                   {"pkid/*", "config"},
+	"pkid/cli":               {"pkid/client", "pkid/vaultapi"},
+	"pkid/client":            {"pkid/vaultapi"},
+	"pkid/vaultapi":          nil,
+	"pkid/listen":            {"config", "wire/unixsock"},
+	"pkid/api":               {"pkid/vaultapi", "pkid/listen", "pkid/mounts", "pkid/ca", "pkid/role", "pkid/hsm", "wire"},
+	"pkid/mounts":            {"pkid/store", "pkid/hsm", "pkid/ca"},
+	"pkid/ca":                {"pkid/store", "pkid/issuance", "pkid/role"},
+	"pkid/role":              {"pkid/vaultapi", "pkid/issuance"},
+	"pkid/issuance":          nil,
+	"pkid/hsm":               {"wire", "wire/unixsock"},
+	"pkid/store":             nil,
+	"pkid/store/pebblestore": {"pkid/store"},
+	"pkid/store/storetest":   {"pkid/store"},
+}
+
+// homes are the only packages that may import a module: the first path element
+// that matches counts.
+var homes = map[string][]string{
+	"github.com/hashicorp/hcl/v2":       {"config"},
+	"github.com/zclconf/go-cty":         {"config"},
+	"github.com/cockroachdb/pebble":     {"pkid/store/pebblestore"},
+	"github.com/miekg/pkcs11":           {"hsmd/pkcs11"},
+	"github.com/urfave/cli":             {"hsmd", "pkid", "pkid/cli"},
+	"github.com/fxamacker/cbor":         {"wire"},
+	"gopkg.in/yaml.v3":                  {"pkid/cli"},
+	"github.com/hashicorp/vault":        {},
+	"github.com/hashicorp/hcl":          {},
+	"github.com/rogpeppe/go-internal":   {},
+	"github.com/coreos/go-systemd":      {"hsmd", "pkid"},
+	"github.com/aws":                    {},
+	"github.com/jackc/pgx":              {},
+	"github.com/prometheus":             {},
+	"github.com/cockroachdb/pebble/vfs": {"pkid/store/pebblestore"},
+}
+
+// listed is what `go list` says of a package.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	CgoFiles   []string
+}
+
+func goList(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports,CgoFiles"}, args...)...)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	var list []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+// TestImports enforces the direction of every arrow between our packages, and
+// the home of every module.
+func TestImports(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		own := strings.TrimPrefix(p.ImportPath, module)
+		if own == "test" || strings.HasPrefix(own, "test/") {
+			continue
+		}
+		allowed, known := mayImport[own]
+		if !known {
+			t.Errorf("%s has no row in the table of imports", own)
+		}
+		for _, imported := range p.Imports {
+			if ours, ok := strings.CutPrefix(imported, module); ok {
+				if !matches(allowed, ours) {
+					t.Errorf("%s may not import %s", own, ours)
+				}
+				continue
+			}
+			if home, ok := homeOf(imported); ok && !slices.Contains(home, own) {
+				t.Errorf("%s may not import %s; its home is %v", own, imported, home)
+			}
+		}
+	}
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		below, ok := strings.CutSuffix(p, "*")
+		return p == name || ok && strings.HasPrefix(name, below)
+	})
+}
+
+// homeOf finds the longest row that the imported path is in.
+func homeOf(imported string) ([]string, bool) {
+	for p := imported; p != "."; p = path.Dir(p) {
+		if home, ok := homes[p]; ok {
+			return home, true
+		}
+	}
+	return nil, false
+}
+
+// TestWall looks at everything that is linked into a program: pkid holds no
+// PKCS#11 and no AWS, and in hsmd only one package of ours, and what it is for,
+// calls C.
+func TestWall(t *testing.T) {
+	for _, p := range goList(t, "-deps", "./pkid") {
+		for _, never := range []string{"pkcs11", "aws-sdk", "github.com/aws/", module + "hsmd"} {
+			if strings.Contains(p.ImportPath, never) {
+				t.Errorf("pkid is linked with %s", p.ImportPath)
+			}
+		}
+	}
+	var cgo []string
+	for _, p := range goList(t, "-deps", "./hsmd") {
+		if len(p.CgoFiles) > 0 && !p.Standard {
+			cgo = append(cgo, strings.TrimPrefix(p.ImportPath, module))
+		}
+	}
+	slices.Sort(cgo)
+	for _, p := range cgo {
+		if p != "hsmd/pkcs11" && p != "github.com/miekg/pkcs11" {
+			t.Errorf("%s is linked into hsmd and calls C", p)
+		}
+	}
+	if len(cgo) == 0 {
+		t.Error("nothing in hsmd calls C: was it listed with CGO_ENABLED=0?")
+	}
+}

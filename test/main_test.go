@@ -1,0 +1,11 @@
+// Package test runs the two programs together, as those who use them do, and
+// holds the rules that the tree keeps. Start at script_test.go.
+package test
+
+import (
+	"testing"
+
+	"github.com/hsmpki/hsmpki/test/daemon"
+)
+
+func TestMain(m *testing.M) { daemon.Main(m) }
