@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -90,14 +91,17 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// AsError finds the *Error in err's chain, or makes err an Internal one.
-// It is nil for nil.
+// AsError finds the *Error in err's chain. The end of a context becomes
+// Unavailable, everything else Internal. It is nil for nil.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return waited(err)
 	}
 	return &Error{Code: Internal, Message: err.Error()}
 }

@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+)
+
+// bind decodes a request's body and ties it to the service's method.
+func (s *server) bind(o op, body []byte, parts *partReader) (func(context.Context) (any, error), error) {
+	switch o {
+	case opDescribe:
+		return bind(body, s.svc.Describe)
+	case opGenerate:
+		return bind(body, s.svc.Generate)
+	case opSign:
+		if parts == nil {
+			return bind(body, s.svc.Sign)
+		}
+		return bind(body, func(ctx context.Context, req *SignRequest) (*SignResponse, error) {
+			if len(req.Message) > 0 || len(req.Digest) > 0 {
+				return nil, Errorf(Invalid, "a message both whole and in parts")
+			}
+			parts.ctx = ctx
+			req.Parts = parts
+			return s.svc.Sign(ctx, req)
+		})
+	case opTest:
+		return bind(body, s.svc.Test)
+	case opConfigure:
+		return bind(body, s.svc.Configure)
+	case opForget:
+		return bind(body, s.svc.Forget)
+	case opStatus:
+		return bind(body, s.svc.Status)
+	}
+	return nil, fmt.Errorf("%w: unknown operation %d", errFrame, o)
+}
+
+func bind[Q, R any](body []byte, method func(context.Context, *Q) (*R, error)) (func(context.Context) (any, error), error) {
+	req := new(Q)
+	if err := decode(body, req); err != nil {
+		return nil, fmt.Errorf("%w: request: %w", errFrame, err)
+	}
+	return func(ctx context.Context) (any, error) {
+		response, err := method(ctx, req)
+		if err == nil && response == nil {
+			err = Errorf(Internal, "the service answered nothing")
+		}
+		return response, err
+	}, nil
+}
