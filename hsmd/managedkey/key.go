@@ -57,13 +57,14 @@ type Key struct {
 
 	public atomic.Pointer[Public]
 	told   atomic.Bool   // the backend has the definition
-	turn   chan struct{} // holds one token; shared with the key that it replaces
+	turn   chan struct{} // taken by who tells; shared with the key that it replaces
+	look   chan struct{} // taken by who looks for the key pair
 }
 
 // NewKey makes a Key. Where it replaces another of its name, the two take turns
 // at telling the backend.
 func NewKey(d wire.Definition, source wire.Source, library *Library, replaced *Key) *Key {
-	k := &Key{Definition: d, Source: source, Library: library}
+	k := &Key{Definition: d, Source: source, Library: library, look: make(chan struct{}, 1)}
 	if replaced != nil {
 		k.turn = replaced.turn
 		return k
@@ -91,13 +92,18 @@ func (k *Key) Tell(ctx context.Context, tell func() error) error {
 }
 
 // Turn runs do while nobody else tells the backend of a key of this name.
-func (k *Key) Turn(ctx context.Context, do func() error) error {
+func (k *Key) Turn(ctx context.Context, do func() error) error { return k.alone(ctx, k.turn, do) }
+
+// Look runs do while nobody else looks for the key pair.
+func (k *Key) Look(ctx context.Context, do func() error) error { return k.alone(ctx, k.look, do) }
+
+func (k *Key) alone(ctx context.Context, lock chan struct{}, do func() error) error {
 	select {
-	case k.turn <- struct{}{}:
+	case lock <- struct{}{}:
 	case <-ctx.Done():
 		return wire.Errorf(wire.Unavailable, "waiting for the library of %q: %v", k.Name(), ctx.Err())
 	}
-	defer func() { <-k.turn }()
+	defer func() { <-lock }()
 	return do()
 }
 

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"context"
+
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// tell has the worker know the key's definition, and PIN, before the first use.
+func (s *Server) tell(ctx context.Context, k *managedkey.Key) error {
+	if k.Library == nil {
+		return wire.Errorf(wire.Invalid, "managed key %q cannot be used: %s", k.Name(), k.Fault)
+	}
+	return k.Tell(ctx, func() error {
+		// A definition that was replaced while its turn came must not be told
+		// after the one that replaced it.
+		if s.state.Load().Keys.Lookup(k.Name()) != k {
+			return wire.Errorf(wire.Unavailable, "the definition of managed key %q was replaced just now", k.Name())
+		}
+		l := k.Library
+		_, err := l.Backend.Configure(ctx, &wire.ConfigureRequest{Definition: k.Definition, Worker: &wire.WorkerConfig{
+			Library:     l.Path,
+			InitArgs:    l.InitArgs,
+			MaxSessions: l.MaxSessions,
+			FromWire:    k.Source == wire.SourceWire,
+			RefusalKey:  s.store.RefusalKey(l.Path),
+			Refusals:    s.store.Refusals(l.Path),
+		}})
+		return s.backendError(ctx, l, err)
+	})
+}
+
+// backendError looks at what a backend answered. A refused PIN is written down
+// before anybody hears of it, so that no restart tries it again.
+func (s *Server) backendError(ctx context.Context, l *managedkey.Library, err error) error {
+	if !isCode(err, wire.LoginRefused) {
+		return err
+	}
+	status, statusErr := l.Backend.Status(context.WithoutCancel(ctx), &wire.StatusRequest{})
+	if statusErr != nil {
+		s.log.Error("a PIN was refused, and the worker does not tell which", "library", l.Name, "error", statusErr)
+		return err
+	}
+	s.Refused(l.Path, status.Refused)
+	return err
+}
+
+// Refused writes down PINs that tokens of a library have refused.
+func (s *Server) Refused(libraryPath string, refusals []wire.Refusal) {
+	if err := s.store.AddRefusals(libraryPath, refusals); err != nil {
+		s.log.Error("a refused PIN could not be written down; a restart may try it again", "library", libraryPath, "error", err)
+	}
+}

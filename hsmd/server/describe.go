@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// maxFinds bounds how many keys one request looks for at a time.
+const maxFinds = 8
+
+// Describe tells what is known of keys. With Find their libraries are asked,
+// whatever was known before: a key may be gone.
+func (c *session) Describe(ctx context.Context, req *wire.DescribeRequest) (*wire.DescribeResponse, error) {
+	keys, err := c.described(req.Key)
+	if err != nil {
+		return nil, err
+	}
+	answer := &wire.DescribeResponse{Keys: make([]wire.KeyInfo, len(keys))}
+	if !req.Find {
+		for i, k := range keys {
+			answer.Keys[i] = info(k, k.Public(), nil)
+		}
+		return answer, nil
+	}
+	var running sync.WaitGroup
+	slots := make(chan struct{}, maxFinds)
+	for i, k := range keys {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			public, err := c.srv.find(ctx, k)
+			answer.Keys[i] = info(k, public, err)
+		})
+	}
+	running.Wait()
+	return answer, nil
+}
+
+// described gives the key of that name, or all that the peer may use.
+func (c *session) described(name string) ([]*managedkey.Key, error) {
+	if name != "" {
+		k, err := c.key(grant.Describe, name)
+		return []*managedkey.Key{k}, err
+	}
+	state, g := c.now()
+	var keys []*managedkey.Key
+	for _, k := range state.Keys.All() {
+		if g.may(grant.Describe, k.Name(), k) {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+func info(k *managedkey.Key, public *managedkey.Public, err error) wire.KeyInfo {
+	i := wire.KeyInfo{Definition: k.Shown(), Source: k.Source}
+	switch {
+	case err != nil:
+		i.Fault = wire.FaultOf(err)
+	case k.Library == nil:
+		i.Fault = wire.FaultOf(wire.Errorf(wire.Invalid, "%s", k.Fault))
+	case public != nil:
+		i.PublicKey, i.Schemes = public.SPKI, public.Schemes
+	}
+	return i
+}
+
+// Status tells how hsmd and its libraries are. No library is waited for longer
+// than ctx; one that does not answer has a fault.
+func (c *session) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusResponse, error) {
+	state, g := c.now()
+	if !g.Has(grant.Status) {
+		return nil, c.refused(grant.Status, "")
+	}
+	answer := &wire.StatusResponse{Version: c.srv.version, Started: c.srv.started.Unix(), Libraries: make([]wire.LibraryStatus, len(state.Libraries))}
+	var running sync.WaitGroup
+	for i, l := range state.Libraries {
+		running.Go(func() { answer.Libraries[i] = libraryStatus(ctx, l) })
+	}
+	running.Wait()
+	return answer, nil
+}
+
+// libraryStatus asks one library. What a worker says of refused PINs is for
+// hsmd alone.
+func libraryStatus(ctx context.Context, l *managedkey.Library) wire.LibraryStatus {
+	status := wire.LibraryStatus{Name: l.Name, Path: l.Path}
+	answer, err := l.Backend.Status(ctx, &wire.StatusRequest{})
+	if err != nil {
+		status.Fault = wire.FaultOf(err)
+		return status
+	}
+	if len(answer.Libraries) > 0 {
+		status = answer.Libraries[0]
+		status.Name, status.Path = l.Name, l.Path
+	}
+	return status
+}

@@ -1,0 +1,149 @@
+package server
+
+import (
+	"context"
+
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// public gives what is known of a key pair, and looks for it where nothing is.
+func (s *Server) public(ctx context.Context, k *managedkey.Key) (*managedkey.Public, error) {
+	p := k.Public()
+	if p != nil {
+		return p, s.notAnothers(k, p)
+	}
+	// The first requests for a key come together; one of them looks.
+	err := k.Look(ctx, func() (err error) {
+		if p = k.Public(); p == nil {
+			p, err = s.find(ctx, k)
+		}
+		return err
+	})
+	return p, err
+}
+
+// find asks the backend for the key pair, whatever was known of it. For a key
+// that came over the wire it first looks for every key on the same token that
+// did not: a name given over the wire never signs with a key that hsmd's
+// configuration names.
+func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Public, error) {
+	if err := s.tell(ctx, k); err != nil {
+		return nil, err
+	}
+	if k.Source == wire.SourceWire {
+		if err := s.findProtected(ctx, k); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := k.Library.Backend.Describe(ctx, &wire.DescribeRequest{Key: k.Name(), Find: true})
+	if err == nil && len(answer.Keys) != 1 {
+		err = wire.Errorf(wire.Internal, "the worker of library %q describes %d keys named %q", k.Library.Name, len(answer.Keys), k.Name())
+	}
+	if err == nil {
+		err = answer.Keys[0].Fault.Err()
+	}
+	if err == nil && len(answer.Keys[0].PublicKey) == 0 {
+		err = wire.Errorf(wire.UnknownKey, "the key of %q does not exist", k.Name())
+	}
+	if err != nil {
+		if isCode(err, wire.UnknownKey) {
+			k.Found(nil)
+		}
+		return nil, s.backendError(ctx, k.Library, err)
+	}
+	return s.found(k, answer.Keys[0].PublicKey)
+}
+
+// found takes a public key over from the backend.
+func (s *Server) found(k *managedkey.Key, spki []byte) (*managedkey.Public, error) {
+	p, err := managedkey.NewPublic(&k.Definition, spki)
+	if err != nil {
+		k.Found(nil)
+		return nil, err
+	}
+	if k.Source != wire.SourceWire {
+		s.protected.Store(p.ID, k.Name())
+	}
+	if err := s.notAnothers(k, p); err != nil {
+		k.Found(nil)
+		return nil, err
+	}
+	k.Found(p)
+	return p, nil
+}
+
+// notAnothers refuses a key of the wire that is, by its public key, one that
+// hsmd's configuration names or that was made as an internal key. It is asked
+// at each use, because that key may have been found later.
+func (s *Server) notAnothers(k *managedkey.Key, p *managedkey.Public) error {
+	if k.Source != wire.SourceWire {
+		return nil
+	}
+	name, ok := s.protected.Load(p.ID)
+	if !ok {
+		return nil
+	}
+	owner := s.state.Load().Keys.Lookup(name.(string))
+	if owner == nil || owner.Source == wire.SourceWire {
+		return nil
+	}
+	s.quiet.warn("a key defined over the wire is another's", "key", k.Name(), "of", owner.Name())
+	return wire.Errorf(wire.Denied, "managed key %q is the key that %s names %q", k.Name(), whoDefined(owner), owner.Name())
+}
+
+func whoDefined(k *managedkey.Key) string {
+	if isConfigured(k) {
+		return "hsmd's configuration"
+	}
+	return "hsmd itself"
+}
+
+// findProtected checks that a key of the wire is on a token that wire_keys
+// allows, and looks for the keys there that are not of the wire. Those that do
+// not exist yet are no hindrance; where one cannot be looked for, it cannot be
+// told whether it is the same key, and the key of the wire has to wait.
+func (s *Server) findProtected(ctx context.Context, k *managedkey.Key) error {
+	state := s.state.Load()
+	token, tokens, err := s.resolve(ctx, k)
+	if err != nil {
+		return err
+	}
+	if state.Wire == nil {
+		return state.Wire.AllowLibrary(k.Library.Name)
+	}
+	if err := state.Wire.AllowToken(token.Label); err != nil {
+		return err
+	}
+	for _, other := range state.Keys.All() {
+		if other.Source == wire.SourceWire || other.Public() != nil || !managedkey.MaybeSameToken(k, other) {
+			continue
+		}
+		if t, err := managedkey.ResolveToken(other.Definition.PKCS11, tokens); err != nil || t.Slot != token.Slot {
+			continue
+		}
+		if _, err := s.find(ctx, other); err != nil && !isCode(err, wire.UnknownKey) {
+			e := wire.AsError(err)
+			return &wire.Error{Code: e.Code, RetryAfter: e.RetryAfter,
+				Message: "cannot tell whether this is the key that " + whoDefined(other) + " names " + other.Name() + ": " + e.Message}
+		}
+	}
+	return nil
+}
+
+// resolve finds the token that a definition selects, without a login.
+func (s *Server) resolve(ctx context.Context, k *managedkey.Key) (*wire.TokenStatus, []wire.TokenStatus, error) {
+	status, err := k.Library.Backend.Status(ctx, &wire.StatusRequest{})
+	if err != nil {
+		return nil, nil, err
+	}
+	var tokens []wire.TokenStatus
+	for i := range status.Libraries {
+		if err := status.Libraries[i].Fault.Err(); err != nil {
+			return nil, nil, err
+		}
+		tokens = append(tokens, status.Libraries[i].Tokens...)
+	}
+	token, err := managedkey.ResolveToken(k.Definition.PKCS11, tokens)
+	return token, tokens, err
+}

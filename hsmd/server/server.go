@@ -1,0 +1,180 @@
+// Package server guards the keys: for each request it identifies the peer,
+// permits, recognises what is to be signed, asks the backend, and checks what
+// comes back. Assume that an attacker runs code in the peer; what he can get
+// here is what hsmd's configuration gives that peer, and nothing else.
+//
+// The package knows no token and loads no vendor's library: behind each
+// [managedkey.Library] is a [wire.Service], a worker's. It reads no
+// configuration file; [State] is what one has become.
+//
+// Start with [session.Sign], in sign.go.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/wire"
+	"github.com/hsmpki/hsmpki/wire/unixsock"
+)
+
+// Config is what a Server is made of. All but the limits is required.
+type Config struct {
+	State   *State
+	Store   *managedkey.Store
+	Version string // for Status
+	Log     *slog.Logger
+	Now     func() time.Time
+
+	// MaxConnections and MaxPerUser bound connections in total and of one user;
+	// 0: 256 and 64. DrainTimeout is how long requests under way may go on when
+	// the server ends; 0: 10 s.
+	MaxConnections int
+	MaxPerUser     int
+	DrainTimeout   time.Duration
+}
+
+// Server serves the keys of one hsmd.
+type Server struct {
+	state    atomic.Pointer[State]
+	changing chan struct{} // held by who changes the state
+	store    *managedkey.Store
+	version  string
+	log      *slog.Logger
+	now      func() time.Time
+	started  time.Time
+	quiet    *quiet
+
+	// protected has the public keys, by SHA-256, that were found for names
+	// which did not come over the wire, and the name.
+	protected sync.Map
+
+	maxConnections, maxPerUser int
+	drain                      time.Duration
+
+	mu          sync.Mutex
+	connections int
+	perUser     map[uint32]int
+	running     sync.WaitGroup
+}
+
+// New makes a Server.
+func New(c Config) (*Server, error) {
+	if c.State == nil || c.Store == nil || c.Log == nil || c.Now == nil {
+		return nil, errors.New("hsmd/server: Config lacks State, Store, Log or Now")
+	}
+	s := &Server{
+		changing: make(chan struct{}, 1),
+		store:    c.Store, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
+		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
+		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
+		perUser: map[uint32]int{},
+	}
+	if s.maxConnections == 0 {
+		s.maxConnections = 256
+	}
+	if s.maxPerUser == 0 {
+		s.maxPerUser = 64
+	}
+	if s.drain == 0 {
+		s.drain = 10 * time.Second
+	}
+	s.state.Store(c.State)
+	return s, nil
+}
+
+// Serve takes connections until ctx is done, then lets requests under way
+// finish, and returns nil. It may run for several listeners at a time. The
+// listener is closed on return.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	defer l.Close()
+	for {
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			s.running.Wait()
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if err != nil {
+			// Out of descriptors, most likely: that passes, or an operator looks.
+			s.quiet.warn("a connection could not be taken", "error", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		s.accept(ctx, conn)
+	}
+}
+
+// accept decides about a connection before a byte is read from it or written to
+// it: a peer to whom hsmd has nothing to say learns nothing, not even that.
+func (s *Server) accept(ctx context.Context, conn net.Conn) {
+	peer, err := unixsock.PeerOf(conn)
+	if err != nil {
+		s.quiet.warn("a peer without credentials was cut off", "error", err)
+		conn.Close()
+		return
+	}
+	if _, ok := s.state.Load().Grants.Grant(peer); !ok {
+		s.quiet.warn("a peer that no client block matches was cut off", "uid", peer.UID, "gid", peer.GID, "pid", peer.PID)
+		conn.Close()
+		return
+	}
+	if !s.admit(peer.UID) {
+		s.quiet.warn("too many connections", "uid", peer.UID, "pid", peer.PID)
+		conn.Close()
+		return
+	}
+	s.running.Go(func() {
+		defer s.leave(peer.UID)
+		s.converse(ctx, conn, peer)
+	})
+}
+
+// For gives what a peer sees of the server.
+func (s *Server) For(peer unixsock.Peer) wire.Service { return &session{srv: s, peer: peer} }
+
+func (s *Server) converse(ctx context.Context, conn net.Conn, peer unixsock.Peer) {
+	s.log.Debug("connected", "uid", peer.UID, "pid", peer.PID)
+	err := wire.Serve(ctx, conn, s.For(peer), wire.ServeConfig{
+		Software:     "hsmd/" + s.version,
+		DrainTimeout: s.drain,
+		Log:          s.log,
+	})
+	if err != nil {
+		s.quiet.warn("a connection ended badly", "uid", peer.UID, "pid", peer.PID, "error", err)
+	}
+	s.log.Debug("disconnected", "uid", peer.UID, "pid", peer.PID)
+}
+
+func (s *Server) admit(uid uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.connections >= s.maxConnections || s.perUser[uid] >= s.maxPerUser {
+		return false
+	}
+	s.connections++
+	s.perUser[uid]++
+	return true
+}
+
+func (s *Server) leave(uid uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connections--
+	if s.perUser[uid]--; s.perUser[uid] == 0 {
+		delete(s.perUser, uid)
+	}
+}

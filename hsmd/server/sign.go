@@ -1,0 +1,172 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+
+	_ "crypto/sha512" // SHA-384 and SHA-512 for crypto.Hash
+
+	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/tbs"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// MaxWhole bounds a message whose scheme signs the message itself, and which is
+// therefore held whole.
+const MaxWhole = 16 << 20
+
+// Sign is what hsmd is for. The order is the design: nothing reaches a key that
+// was not recognised to its last octet, and no signature leaves that was not
+// checked.
+func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignResponse, error) {
+	// Step 1: the request itself. A digest could be of anything.
+	if len(req.Digest) > 0 {
+		return nil, wire.Errorf(wire.Invalid, "hsmd signs messages, not digests")
+	}
+	if len(req.SPKI) != sha256.Size {
+		return nil, wire.Errorf(wire.Invalid, "a signature request names the key by the SHA-256 of its public key")
+	}
+
+	// Step 2: may this peer ask this of this key?
+	k, err := c.key(grant.Sign, req.Key)
+	if err != nil {
+		return nil, err
+	}
+	if !k.Signs() {
+		return nil, wire.Errorf(wire.Denied, "managed key %q is not for signing (usages)", k.Name())
+	}
+
+	// Step 3: is the key the one that the peer means, and does it sign so?
+	public, err := c.srv.expected(ctx, k, req.SPKI)
+	if err != nil {
+		return nil, err
+	}
+	if !public.Allows(req.Scheme) {
+		return nil, wire.Errorf(wire.Invalid, "managed key %q does not sign with %s", k.Name(), req.Scheme)
+	}
+
+	// Step 4: what is to be signed? Read to the end, and hashed on the way.
+	summary, signed, err := c.srv.recognise(req)
+	if err != nil {
+		return nil, c.notSigned(k, req, err)
+	}
+
+	// Step 5: the token's work.
+	answer, err := c.srv.sign(ctx, k, public, req.Scheme, signed, req.Context)
+	if err != nil {
+		return nil, err
+	}
+	if c.srv.log.Enabled(ctx, slog.LevelDebug) {
+		c.srv.log.Debug("signed", "key", k.Name(), "uid", c.peer.UID, "kind", summary.Kind, "size", summary.Size, "context", shorten(req.Context))
+	}
+	return &wire.SignResponse{Signature: answer}, nil
+}
+
+// expected gives the key's public half where it is the expected one. What is
+// known may be old: before the key counts as changed, the token is asked.
+func (s *Server) expected(ctx context.Context, k *managedkey.Key, id []byte) (*managedkey.Public, error) {
+	fresh := k.Public() == nil
+	public, err := s.public(ctx, k)
+	if err == nil && !fresh && !bytes.Equal(public.ID[:], id) {
+		public, err = s.find(ctx, k)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(public.ID[:], id) {
+		s.quiet.warn("another key was found than was asked for", "key", k.Name())
+		return nil, wire.Errorf(wire.KeyChanged, "managed key %q is not the key pair it was: its public key's SHA-256 begins %x, asked for was %x", k.Name(), public.ID[:8], id[:8])
+	}
+	return public, nil
+}
+
+// recognise reads the message to its end. It gives what is to be signed: the
+// digest, or the message itself where the scheme has no hash.
+func (s *Server) recognise(req *wire.SignRequest) (*tbs.Summary, []byte, error) {
+	rules := tbs.Rules{Now: s.now(), Scheme: req.Scheme}
+	hash := req.Scheme.Hash()
+	if req.Parts == nil {
+		summary, err := tbs.Parse(req.Message, rules)
+		if err != nil || hash == 0 {
+			return summary, req.Message, err
+		}
+		return summary, digest(hash, req.Message), nil
+	}
+	if len(req.Message) > 0 {
+		return nil, nil, wire.Errorf(wire.Invalid, "a message comes whole or in parts, not both")
+	}
+	if hash == 0 {
+		var whole bytes.Buffer
+		summary, err := tbs.Read(io.TeeReader(req.Parts, &bounded{&whole}), rules)
+		return summary, whole.Bytes(), err
+	}
+	h := hash.New()
+	summary, err := tbs.Read(io.TeeReader(req.Parts, h), rules)
+	return summary, h.Sum(nil), err
+}
+
+func digest(hash crypto.Hash, message []byte) []byte {
+	if hash == crypto.SHA256 {
+		sum := sha256.Sum256(message)
+		return sum[:]
+	}
+	h := hash.New()
+	h.Write(message)
+	return h.Sum(nil)
+}
+
+// bounded holds what it is given up to MaxWhole.
+type bounded struct{ held *bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.held.Len()+len(p) > MaxWhole {
+		return 0, wire.Errorf(wire.Invalid, "a message for a scheme without a hash may have %d octets", MaxWhole)
+	}
+	return b.held.Write(p)
+}
+
+// notSigned turns a refusal of the message into the answer: malformed bytes are
+// invalid, sound ones that break a rule denied. Either is worth a line, for
+// pkid asks for neither in the normal course of things.
+func (c *session) notSigned(k *managedkey.Key, req *wire.SignRequest, err error) error {
+	refusal, ok := errors.AsType[*tbs.Error](err)
+	if !ok {
+		return err
+	}
+	c.srv.quiet.warn("not signed", "key", k.Name(), "uid", c.peer.UID, "context", shorten(req.Context), "reason", refusal.Error())
+	if refusal.Forbidden {
+		return wire.Errorf(wire.Denied, "%s", refusal)
+	}
+	return wire.Errorf(wire.Invalid, "%s", refusal)
+}
+
+// sign has the backend sign a digest, or a message without one, and checks the
+// signature with the public key. One that does not verify stays here: a fault
+// while signing can give the private key away, and a library may be lying.
+func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey.Public, scheme wire.SignatureScheme, signed []byte, note string) ([]byte, error) {
+	req := &wire.SignRequest{Key: k.Name(), SPKI: public.ID[:], Scheme: scheme, Context: note}
+	if scheme.Hash() != 0 {
+		req.Digest = signed
+	} else {
+		req.Message = signed
+	}
+	answer, err := k.Library.Backend.Sign(ctx, req)
+	if err != nil {
+		if isCode(err, wire.KeyChanged) || isCode(err, wire.UnknownKey) {
+			k.Found(nil)
+		}
+		return nil, s.backendError(ctx, k.Library, err)
+	}
+	if err := public.Verify(scheme, signed, answer.Signature); err != nil {
+		s.log.Error("ALARM: a signature made by the token does not verify; it was not handed out",
+			"key", k.Name(), "library", k.Library.Name, "scheme", scheme.String(), "public_key", public.ID[:], "error", err)
+		return nil, wire.Errorf(wire.Internal, "the token made a signature with key %q that does not verify", k.Name())
+	}
+	return answer.Signature, nil
+}

@@ -1,0 +1,34 @@
+package server
+
+import (
+	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+)
+
+// State is what hsmd's configuration and its stored keys make together. It
+// never changes: whoever defines a key makes another, and a request holds on to
+// the one that it began with.
+type State struct {
+	Grants    *grant.Table
+	Keys      *managedkey.Set
+	Libraries []*managedkey.Library
+	Wire      *managedkey.WireRules    // nil without wire_keys
+	Internal  *managedkey.InternalKeys // nil without internal_keys
+}
+
+// withKeys is the state with other keys.
+func (s *State) withKeys(keys *managedkey.Set) *State {
+	next := *s
+	next.Keys = keys
+	return &next
+}
+
+// storedKeys counts the keys that count for max_keys.
+func (s *State) storedKeys() (n int) {
+	for _, k := range s.Keys.All() {
+		if !isConfigured(k) {
+			n++
+		}
+	}
+	return n
+}

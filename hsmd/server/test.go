@@ -1,0 +1,55 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+
+	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// testLabel stands in every message that Test signs, after the shape of TLS 1.3
+// (RFC 8446, section 4.4.3): 64 spaces, a label, NUL, random octets. No DER
+// begins with a space, so such a signature is of no other use.
+const testLabel = "hsmd test signature"
+
+// Test signs a message that hsmd makes. It does not make a key that is missing.
+func (c *session) Test(ctx context.Context, req *wire.TestRequest) (*wire.TestResponse, error) {
+	k, err := c.key(grant.Test, req.Key)
+	if err != nil {
+		return nil, err
+	}
+	if !k.Signs() {
+		return nil, wire.Errorf(wire.Denied, "managed key %q is not for signing (usages)", k.Name())
+	}
+	public, err := c.srv.public(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	scheme := req.Scheme
+	if scheme == 0 {
+		scheme = public.Schemes[0]
+	}
+	if !public.Allows(scheme) {
+		return nil, wire.Errorf(wire.Invalid, "managed key %q does not sign with %s", k.Name(), scheme)
+	}
+	message := testMessage()
+	signed := message
+	if hash := scheme.Hash(); hash != 0 {
+		signed = digest(hash, message)
+	}
+	signature, err := c.srv.sign(ctx, k, public, scheme, signed, req.Context)
+	if err != nil {
+		return nil, err
+	}
+	c.srv.log.Info("tested", "key", k.Name(), "uid", c.peer.UID, "scheme", scheme.String(), "context", shorten(req.Context))
+	return &wire.TestResponse{Scheme: scheme, Message: message, Signature: signature}, nil
+}
+
+func testMessage() []byte {
+	message := append(bytes.Repeat([]byte{' '}, 64), testLabel+"\x00"...)
+	random := make([]byte, 32)
+	rand.Read(random) // never fails
+	return append(message, random...)
+}
