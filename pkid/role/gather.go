@@ -1,10 +1,12 @@
 package role
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 )
@@ -54,7 +56,8 @@ func (r *Role) names(w *Wish, csr *CSR) (*names, error) {
 		n.ipsAsked, n.urisAsked = w.IPSANs, w.URISANs
 	}
 	if n.common != "" && !w.ExcludeCNFromSANs {
-		if err := n.add(n.common); err != nil {
+		// A name that a role need not look at need not be one either.
+		if err := n.add(n.common); err != nil && (r.EnforceHostnames || !r.AllowAnyName) {
 			return nil, err
 		}
 	}
@@ -63,7 +66,6 @@ func (r *Role) names(w *Wish, csr *CSR) (*names, error) {
 			return nil, err
 		}
 	}
-	n.dns, n.emails = sorted(n.dns), sorted(n.emails)
 	return n, nil
 }
 
@@ -80,6 +82,17 @@ func (n *names) add(name string) error {
 	}
 	if isHostname(ascii) {
 		n.dns = append(n.dns, ascii)
+	}
+	return nil
+}
+
+// maxCommonName is the upper bound ub-common-name of RFC 5280, appendix A.1.
+const maxCommonName = 64
+
+// warnings tell of what is allowed and will trouble those who verify.
+func (n *names) warnings() []string {
+	if utf8.RuneCountInString(n.common) > maxCommonName {
+		return []string{fmt.Sprintf("the common name is longer than the %d characters that RFC 5280 allows; some clients will refuse the certificate", maxCommonName)}
 	}
 	return nil
 }

@@ -46,15 +46,15 @@ func (r *Role) permitsIPs(n *names) error {
 	if len(n.ips)+len(n.ipsAsked) == 0 {
 		return nil
 	}
-	if !r.AllowIPSANs {
-		return refuse("IP Subject Alternative Names are not allowed in this role, but was provided via %s", n.source())
-	}
 	for _, text := range n.ipsAsked {
 		ip := net.ParseIP(text)
 		if ip == nil {
 			return refuse("the value %q is not a valid IP address", text)
 		}
 		n.ips = append(n.ips, ip)
+	}
+	if !r.AllowIPSANs {
+		return refuse("IP Subject Alternative Names are not allowed in this role, but was provided via %s", n.source())
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 	if err != nil {
 		return nil, nil, err
 	}
-	warnings = append(warnings, more...)
+	warnings = append(append(warnings, more...), n.warnings()...)
 	for _, id := range n.userIDs {
 		if !r.permitsUserID(id) {
 			return nil, nil, refuse("user_id %s is not allowed by this role", id)
@@ -81,8 +81,8 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 	}
 	req := &issuance.Request{
 		Subject:          r.subject(n),
-		DNSNames:         n.dns,
-		EmailAddresses:   n.emails,
+		DNSNames:         sorted(n.dns),
+		EmailAddresses:   sorted(n.emails),
 		IPAddresses:      n.ips,
 		URIs:             n.uris,
 		OtherNames:       n.others,

@@ -3,6 +3,7 @@ package role
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -104,17 +105,17 @@ func extKeyUsageOIDs(texts []string) ([]asn1.ObjectIdentifier, error) {
 func parseOID(text string) (asn1.ObjectIdentifier, error) {
 	var oid asn1.ObjectIdentifier
 	for arc := range strings.SplitSeq(text, ".") {
-		n, err := strconv.ParseInt(arc, 10, 31)
+		n, err := strconv.Atoi(arc)
 		if err != nil {
 			return nil, err
 		}
-		oid = append(oid, int(n))
+		oid = append(oid, n)
 	}
 	if len(oid) < 2 || oid[0] < 0 || oid[0] > 2 || oid[1] < 0 || oid[0] < 2 && oid[1] >= 40 {
 		return nil, strconv.ErrRange
 	}
 	for _, n := range oid {
-		if n < 0 {
+		if n < 0 || n > math.MaxInt32 {
 			return nil, strconv.ErrRange
 		}
 	}

@@ -104,7 +104,6 @@ func copiedExtensions(csr *CSR) ([]pkix.Extension, error) {
 			if constraints.CA {
 				return nil, refuse("the CSR asks for a CA certificate (basic constraints with isCA=true), which sign-verbatim does not issue")
 			}
-			e.Critical = true // RFC 5280, section 4.2.1.9, as openssl -x509_strict reads it
 		}
 		copied = append(copied, e)
 	}
