@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -59,7 +58,7 @@ func (s *State) define(d *wire.Definition, existing *managedkey.Key) (*managedke
 	if existing != nil && isConfigured(existing) {
 		return nil, wire.Errorf(wire.Invalid, "managed key %q is defined in hsmd's configuration", d.Name)
 	}
-	library := s.library(d.PKCS11.Library)
+	library := managedkey.FindLibrary(s.Libraries, d.PKCS11.Library)
 	if library == nil {
 		return nil, wire.Errorf(wire.Invalid, "hsmd knows no kms_library %q", shorten(d.PKCS11.Library))
 	}
@@ -87,16 +86,6 @@ func (s *State) define(d *wire.Definition, existing *managedkey.Key) (*managedke
 		}
 	}
 	return k, nil
-}
-
-// library finds a stanza by name, in whatever case.
-func (s *State) library(name string) *managedkey.Library {
-	for _, l := range s.Libraries {
-		if strings.EqualFold(l.Name, name) {
-			return l
-		}
-	}
-	return nil
 }
 
 // Forget drops a definition that Configure or Generate made. The key in the

@@ -77,7 +77,7 @@ func (c *session) internal(ctx context.Context, req *wire.GenerateRequest) (*man
 	if err := state.Wire.AllowCount(state.storedKeys() + 1); err != nil {
 		return nil, err
 	}
-	library := state.library(d.PKCS11.Library)
+	library := managedkey.FindLibrary(state.Libraries, d.PKCS11.Library)
 	if library == nil {
 		return nil, wire.Errorf(wire.Invalid, "hsmd knows no kms_library %q", d.PKCS11.Library)
 	}

@@ -9,11 +9,8 @@ import (
 // never changes: whoever defines a key makes another, and a request holds on to
 // the one that it began with.
 type State struct {
-	Grants    *grant.Table
-	Keys      *managedkey.Set
-	Libraries []*managedkey.Library
-	Wire      *managedkey.WireRules    // nil without wire_keys
-	Internal  *managedkey.InternalKeys // nil without internal_keys
+	Grants *grant.Table
+	managedkey.Built
 }
 
 // withKeys is the state with other keys.
