@@ -49,21 +49,20 @@ var mayImport = map[string][]string{
 // homes are the only packages that may import a module: the first path element
 // that matches counts.
 var homes = map[string][]string{
-	"github.com/hashicorp/hcl/v2":       {"config"},
-	"github.com/zclconf/go-cty":         {"config"},
-	"github.com/cockroachdb/pebble":     {"pkid/store/pebblestore"},
-	"github.com/miekg/pkcs11":           {"hsmd/pkcs11"},
-	"github.com/urfave/cli":             {"hsmd", "pkid", "pkid/cli"},
-	"github.com/fxamacker/cbor":         {"wire"},
-	"gopkg.in/yaml.v3":                  {"pkid/cli"},
-	"github.com/hashicorp/vault":        {},
-	"github.com/hashicorp/hcl":          {},
-	"github.com/rogpeppe/go-internal":   {},
-	"github.com/coreos/go-systemd":      {"hsmd", "pkid"},
-	"github.com/aws":                    {},
-	"github.com/jackc/pgx":              {},
-	"github.com/prometheus":             {},
-	"github.com/cockroachdb/pebble/vfs": {"pkid/store/pebblestore"},
+	"github.com/hashicorp/hcl/v2":     {"config"},
+	"github.com/zclconf/go-cty":       {"config"},
+	"github.com/cockroachdb/pebble":   {"pkid/store/pebblestore"},
+	"github.com/miekg/pkcs11":         {"hsmd/pkcs11"},
+	"github.com/urfave/cli":           {"hsmd", "pkid", "pkid/cli"},
+	"github.com/fxamacker/cbor":       {"wire"},
+	"gopkg.in/yaml.v3":                {"pkid/cli"},
+	"github.com/hashicorp/vault":      {},
+	"github.com/hashicorp/hcl":        {},
+	"github.com/rogpeppe/go-internal": {},
+	"github.com/coreos/go-systemd":    {"hsmd", "pkid"},
+	"github.com/aws":                  {},
+	"github.com/jackc/pgx":            {},
+	"github.com/prometheus":           {},
 }
 
 // listed is what `go list` says of a package.

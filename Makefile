@@ -1,0 +1,73 @@
+# make demo     from nothing to a certificate whose CA key is in a (soft) HSM
+# make up       both daemons, kept running under ./run; make down ends them
+# make build    bin/hsmd and bin/pkid
+# make test     everything that is tested, with what it needs
+# make fuzz     each fuzz target for FUZZTIME
+# make bench    signatures and certificates a second
+# make clean    removes bin and run
+
+STATICCHECK     := v0.8.2
+CONSUL_TEMPLATE := v0.41.1
+FUZZTIME        := 30s
+
+# Programs that tests run, by version, so that a new version is built anew.
+TOOLS           := $(CURDIR)/bin/tools
+staticcheck     := $(TOOLS)/$(STATICCHECK)/staticcheck
+consul-template := $(TOOLS)/$(CONSUL_TEMPLATE)/consul-template
+
+# A Go older than go.mod asks for fetches the toolchain that go.mod names, also
+# where its distribution has switched that off.
+LOCAL_GO := $(shell cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null)
+ifneq ($(firstword $(shell printf '%s\n' go1.27 $(LOCAL_GO) | sort -V)),go1.27)
+export GOTOOLCHAIN := go1.27.3
+endif
+
+# Packages that are worth their time under the race detector: all that have
+# goroutines of their own. Building Pebble for it is the dear part.
+RACE := ./wire/... ./config ./hsmd/... ./pkid/hsm ./pkid/listen ./pkid/ca ./pkid/mounts ./pkid/api ./pkid/store/...
+
+.PHONY: build check test demo up down fuzz bench clean install-build install-demo install-test
+
+build: install-build
+	go build -o bin/ ./hsmd ./pkid
+
+# Formatting and rules of the tree first: they are quick and say most.
+check: install-build $(staticcheck)
+	@unformatted=$$(gofmt -l config hsmd pkid test wire) && test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	go vet ./...
+	$(staticcheck) ./...
+	go test -count=1 -run 'TestImports|TestWall|TestStyle' ./test
+
+test: install-test check build $(consul-template)
+	HSMPKI_BIN=$(CURDIR)/bin HSMPKI_CONSUL_TEMPLATE=$(consul-template) go test -count=1 -timeout 15m ./...
+	go test -count=1 -race -timeout 15m $(RACE)
+
+demo: install-demo build
+	test/demo/demo.sh
+
+up: install-demo build
+	test/demo/up.sh
+
+down:
+	test/demo/down.sh
+
+fuzz:
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's/:func / /' | while read -r file name; do \
+		echo "$$(dirname $$file) $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$$(dirname $$file)" || exit 1; \
+	done
+
+bench: install-test build
+	HSMPKI_BIN=$(CURDIR)/bin go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./test/bench/...
+
+clean: down
+	rm -rf bin run
+
+install-build install-demo install-test:
+	@test/demo/install.sh $(@:install-%=%)
+
+$(staticcheck):
+	GOTOOLCHAIN=$$(go env GOVERSION) GOBIN=$(@D) go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
+
+$(consul-template):
+	GOTOOLCHAIN=$$(go env GOVERSION) GOBIN=$(@D) go install github.com/hashicorp/consul-template@$(CONSUL_TEMPLATE)

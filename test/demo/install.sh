@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# install.sh build|demo|test: sees that what is needed is there. As root with
+# apt-get it installs what is missing; otherwise it names the packages.
+set -euo pipefail
+
+# What to look for, and the package of Debian and Ubuntu that has it.
+build=(gcc=gcc /usr/include/stdlib.h=libc6-dev)
+demo=("${build[@]}" softhsm2-util=softhsm2 openssl=openssl)
+tests=("${demo[@]}" pkcs11-tool=opensc p11-kit=p11-kit /usr/lib/*/pkcs11/p11-kit-client.so=p11-kit-modules p11tool=gnutls-bin certutil=libnss3-tools)
+
+case ${1:-} in
+build) needs=("${build[@]}") ;;
+demo) needs=("${demo[@]}") ;;
+test) needs=("${tests[@]}") ;;
+*) echo "usage: $0 build|demo|test" >&2 && exit 1 ;;
+esac
+
+there() {
+	case $1 in
+	/*) compgen -G "$1" >/dev/null ;;
+	*) command -v "$1" >/dev/null || test -x "/usr/sbin/$1" ;;
+	esac
+}
+
+if ! there go; then
+	echo "Go is missing: see https://go.dev/dl/ (1.21 or later; it fetches the version of go.mod itself)" >&2
+	exit 1
+fi
+missing=()
+for need in "${needs[@]}"; do
+	there "${need%=*}" || missing+=("${need##*=}")
+done
+if ((${#missing[@]} == 0)); then
+	exit 0
+fi
+if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+	echo "These packages are missing: ${missing[*]}" >&2
+	echo "On Debian and Ubuntu: sudo apt-get install ${missing[*]}" >&2
+	exit 1
+fi
+echo "Installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -q -y --no-install-recommends "${missing[@]}"
