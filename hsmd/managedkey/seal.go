@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/fxamacker/cbor/v2"
 )
 
 // The file keys is
@@ -17,8 +15,8 @@ import (
 //	"hsmd keys 1\n"   magic
 //	8 octets          names the state key: HKDF(state key, "hsmd key check 1")
 //	12 octets         nonce, random for each writing
-//	…                 AES-256-GCM of the CBOR of contents, magic and check as
-//	                  additional data; key: HKDF(state key, "hsmd keys 1")
+//	…                 AES-256-GCM of the JSON in record.go; magic and check are
+//	                  the additional data; key: HKDF(state key, "hsmd keys 1")
 //
 // with HKDF-SHA-256 (RFC 5869) without salt; the label is the info.
 const (
@@ -74,7 +72,7 @@ func (s *sealer) open(sealed []byte) (contents, error) {
 	if err != nil {
 		return c, fmt.Errorf("its file %s is damaged: it does not decrypt", keysFile)
 	}
-	if err := cbor.Unmarshal(plain, &c); err != nil {
+	if c, err = decodeContents(plain); err != nil {
 		return c, fmt.Errorf("its file %s: %w", keysFile, err)
 	}
 	return c, nil

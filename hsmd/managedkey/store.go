@@ -12,24 +12,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/hsmpki/hsmpki/wire"
 )
-
-// Record is a definition that hsmd keeps because its configuration does not.
-// The numbers are those of the file.
-type Record struct {
-	Definition wire.Definition `cbor:"1,keyasint"`
-	Source     wire.Source     `cbor:"2,keyasint"`
-	Owner      uint32          `cbor:"3,keyasint,omitempty"` // of an internal key, see [Key]
-}
-
-// contents is what the file keys holds, before encryption.
-type contents struct {
-	Records  []Record                  `cbor:"1,keyasint"`
-	Refusals map[string][]wire.Refusal `cbor:"2,keyasint"` // by path of the library
-}
 
 // Files of the state directory.
 const (
@@ -132,7 +116,7 @@ func (s *Store) Close() error { return s.lock.Close() }
 func (s *Store) Records() []Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.now.Records)
+	return slices.Clone(s.now.records)
 }
 
 // Put stores a definition in place of any other of its name. It is durable on
@@ -140,21 +124,21 @@ func (s *Store) Records() []Record {
 func (s *Store) Put(r Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.save(contents{Records: sorted(append(without(s.now.Records, r.Definition.Name), r)), Refusals: s.now.Refusals})
+	return s.save(contents{records: sorted(append(without(s.now.records, r.Definition.Name), r)), refusals: s.now.refusals})
 }
 
 // Delete drops a definition. It is durable on return.
 func (s *Store) Delete(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.save(contents{Records: without(s.now.Records, name), Refusals: s.now.Refusals})
+	return s.save(contents{records: without(s.now.records, name), refusals: s.now.refusals})
 }
 
 // Refusals gives the PINs that tokens of a library have refused.
 func (s *Store) Refusals(libraryPath string) []wire.Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.now.Refusals[libraryPath])
+	return slices.Clone(s.now.refusals[libraryPath])
 }
 
 // maxRefusals bounds what is remembered of a library. Refusals of a PIN from
@@ -168,7 +152,7 @@ const maxRefusals = 1000
 func (s *Store) AddRefusals(libraryPath string, refusals []wire.Refusal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := slices.Clone(s.now.Refusals[libraryPath])
+	list := slices.Clone(s.now.refusals[libraryPath])
 	changed := false
 	for _, r := range refusals {
 		at := slices.IndexFunc(list, func(old wire.Refusal) bool { return string(old.MAC) == string(r.MAC) })
@@ -184,12 +168,12 @@ func (s *Store) AddRefusals(libraryPath string, refusals []wire.Refusal) error {
 	if !changed {
 		return nil
 	}
-	all := maps.Clone(s.now.Refusals)
+	all := maps.Clone(s.now.refusals)
 	if all == nil {
 		all = map[string][]wire.Refusal{}
 	}
 	all[libraryPath] = list[max(0, len(list)-maxRefusals):]
-	return s.save(contents{Records: s.now.Records, Refusals: all})
+	return s.save(contents{records: s.now.records, refusals: all})
 }
 
 // RefusalKey is the HMAC key under which refused PINs of a library are
@@ -202,7 +186,7 @@ func (s *Store) RefusalKey(libraryPath string) []byte {
 // save writes the whole file, and takes its contents over once they are
 // durable.
 func (s *Store) save(next contents) error {
-	plain, err := cbor.Marshal(next)
+	plain, err := next.encode()
 	if err != nil {
 		return err
 	}
