@@ -32,6 +32,9 @@ type PKID struct {
 	Socket string
 	Config string
 	HTTP   *http.Client // goes to the Unix socket, whatever the URL's host
+
+	hsmd   string // hsmd's socket
+	blocks string
 }
 
 // Pair is an hsmd with a token, and a pkid in front of it.
@@ -100,7 +103,8 @@ func (h *HSMD) Write(t testing.TB, blocks string) {
 state_dir = %q
 log_level = "debug"
 listener "unix" {
-  address = %q
+  address     = %q
+  socket_mode = "0666"
 }
 `, h.State, h.Socket)+blocks)
 }
@@ -110,14 +114,8 @@ func NewPKID(t testing.TB, h *HSMD, blocks string) *PKID {
 	t.Helper()
 	dir := shortDir(t)
 	p := &PKID{Dir: dir, State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "pkid.sock"), Config: filepath.Join(dir, "pkid.hcl")}
-	writeFile(t, p.Config, fmt.Sprintf(`
-log_level = "debug"
-storage "pebble" { path = %q }
-hsmd { address = %q }
-listener "unix" {
-  address = %q
-}
-`, p.State, h.Socket, p.Socket)+blocks)
+	p.hsmd, p.blocks = h.Socket, blocks
+	p.write(t)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", p.Socket)
 	}}
@@ -126,6 +124,26 @@ listener "unix" {
 	t.Cleanup(p.cleanup)
 	t.Cleanup(transport.CloseIdleConnections)
 	return p
+}
+
+func (p *PKID) write(t testing.TB) {
+	t.Helper()
+	writeFile(t, p.Config, fmt.Sprintf(`
+log_level = "debug"
+storage "pebble" { path = %q }
+hsmd { address = %q }
+listener "unix" {
+  address     = %q
+  socket_mode = "0666"
+}
+`, p.State, p.hsmd, p.Socket)+p.blocks)
+}
+
+// OnStateOf makes a pkid that has not been started use another's state.
+func (p *PKID) OnStateOf(t testing.TB, other *PKID) {
+	t.Helper()
+	p.State = other.State
+	p.write(t)
 }
 
 // Addr is the address for PKID_ADDR and VAULT_ADDR.
@@ -189,6 +207,10 @@ func shortDir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	// Another user has to reach the sockets, to be turned away by the daemons.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 

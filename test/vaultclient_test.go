@@ -1,0 +1,144 @@
+package test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	vault "github.com/hashicorp/vault/api"
+
+	"github.com/hsmpki/hsmpki/test/check"
+	"github.com/hsmpki/hsmpki/test/daemon"
+)
+
+func vaultClient(t *testing.T, p *daemon.PKID) *vault.Client {
+	t.Helper()
+	cfg := vault.DefaultConfig()
+	if cfg.Error != nil {
+		t.Fatal(cfg.Error)
+	}
+	cfg.Address = p.Addr()
+	cfg.MaxRetries = 0
+	c, err := vault.NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ClearToken()
+	return c
+}
+
+// TestVaultClient does the tutorial with Vault's own Go client, over the Unix
+// socket and without a token.
+func TestVaultClient(t *testing.T) {
+	p := daemon.Start(t)
+	c := vaultClient(t, p.PKID)
+	logical := c.Logical()
+	write := func(path string, data map[string]any) *vault.Secret {
+		t.Helper()
+		s, err := logical.Write(path, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+
+	health, err := c.Sys().Health()
+	if err != nil || !health.Initialized || health.Sealed {
+		t.Fatalf("health: %+v, %v", health, err)
+	}
+	status, err := c.Sys().SealStatus()
+	if err != nil || status.Sealed {
+		t.Fatalf("seal status: %+v, %v", status, err)
+	}
+
+	write("sys/managed-keys/pkcs11/learn-managed-key", map[string]any{
+		"library": "softhsm", "slot": strconv.FormatUint(p.Token.Slot, 10), "pin": p.Token.PIN, "key_label": "learn-managed-key",
+		"mechanism": "0x0001", "key_bits": "2048", "allow_generate_key": "true", "allow_store_key": "true", "any_mount": "false"})
+	s, err := logical.Read("sys/managed-keys/pkcs11/learn-managed-key")
+	if err != nil || s == nil {
+		t.Fatalf("read: %v, %v", s, err)
+	}
+	if s.Data["UUID"] == "" || s.Data["pin"] != "redacted" || s.Data["allow_generate_key"] != true {
+		t.Errorf("the definition reads %v", s.Data)
+	}
+	write("sys/managed-keys/pkcs11/learn-managed-key/test/sign", nil)
+	check.CA(t, p)
+
+	if err := c.Sys().Mount("pki", &vault.MountInput{Type: "pki", Config: vault.MountConfigInput{MaxLeaseTTL: "8760h"}}); err != nil {
+		t.Fatal(err)
+	}
+	keys := []string{"learn-managed-key"}
+	if err := c.Sys().TuneMount("pki", vault.MountConfigInput{AllowedManagedKeys: keys}); err != nil {
+		t.Fatal(err)
+	}
+	mounts, err := c.Sys().ListMounts()
+	if err != nil || mounts["pki/"] == nil || mounts["pki/"].Type != "pki" || !slices.Equal(mounts["pki/"].Config.AllowedManagedKeys, keys) {
+		t.Errorf("mounts: %+v, %v", mounts["pki/"], err)
+	}
+
+	root := write("pki/root/generate/kms", map[string]any{"managed_key_name": "learn-managed-key", "common_name": "example.com", "ttl": "8760h"})
+	write("pki/config/urls", map[string]any{"issuing_certificates": "http://127.0.0.1:8200/v1/pki/ca", "crl_distribution_points": "http://127.0.0.1:8200/v1/pki/crl"})
+	write("pki/roles/example-dot-com", map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "max_ttl": "72h"})
+	leaf := write("pki/issue/example-dot-com", map[string]any{"common_name": "test.example.com"})
+
+	pair, err := tls.X509KeyPair([]byte(leaf.Data["certificate"].(string)), []byte(leaf.Data["private_key"].(string)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parse(t, root.Data["certificate"].(string)))
+	cert, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cert.Verify(x509.VerifyOptions{Roots: pool, DNSName: "test.example.com"}); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(cert.CRLDistributionPoints, []string{"http://127.0.0.1:8200/v1/pki/crl"}) {
+		t.Errorf("CRL distribution points: %v", cert.CRLDistributionPoints)
+	}
+	list, err := logical.List("pki/certs")
+	if err != nil || list == nil || !slices.Contains(list.Data["keys"].([]any), leaf.Data["serial_number"]) {
+		t.Errorf("certs: %v, %v", list, err)
+	}
+	der, _ := pem.Decode([]byte(leaf.Data["private_key"].(string)))
+	check.CA(t, p, der.Bytes)
+}
+
+// TestVaultClientErrors holds the statuses and words that Vault's client and
+// what is built on it rely on.
+func TestVaultClientErrors(t *testing.T) {
+	p := daemon.Start(t)
+	c := vaultClient(t, p.PKID)
+	if s, err := c.Logical().Read("sys/managed-keys/pkcs11/none"); s != nil || err != nil {
+		t.Errorf("what is not there reads as %v, %v", s, err)
+	}
+	if s, err := c.Logical().List("sys/managed-keys/pkcs11"); s != nil || err != nil {
+		t.Errorf("an empty list is %v, %v", s, err)
+	}
+	for _, e := range []struct {
+		path   string
+		data   map[string]any
+		status int
+		words  string
+	}{
+		{"nowhere/issue/x", nil, 404, "no handler for route"},
+		{"sys/managed-keys/gcpckms/x", map[string]any{"project": "p"}, 400, "unsupported managed key type"},
+		{"sys/managed-keys/pkcs11/x", map[string]any{"library": "luna", "slot": 1, "pin": "1", "key_label": "x", "mechanism": "0x1"}, 400, "luna"},
+	} {
+		_, err := c.Logical().Write(e.path, e.data)
+		answer, ok := err.(*vault.ResponseError)
+		if !ok || answer.StatusCode != e.status || !strings.Contains(strings.Join(answer.Errors, "\n"), e.words) {
+			t.Errorf("%s: %v, want %d with %q", e.path, err, e.status, e.words)
+		}
+	}
+	c.SetToken("hvs.unknown")
+	_, err := c.Logical().Read("sys/mounts")
+	if answer, ok := err.(*vault.ResponseError); !ok || answer.StatusCode != 403 {
+		t.Errorf("an unknown token: %v, want 403", err)
+	}
+}
