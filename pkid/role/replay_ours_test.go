@@ -128,10 +128,10 @@ func (s messageSigner) SignMessage(_ io.Reader, msg []byte, opts crypto.SignerOp
 	return s.Sign(rand.Reader, msg, opts)
 }
 
-var observedIssuer = func() func(t *testing.T) *issuance.Issuer {
+var observedIssuer = func() func(t testing.TB) *issuance.Issuer {
 	var once sync.Once
 	var issuer *issuance.Issuer
-	return func(t *testing.T) *issuance.Issuer {
+	return func(t testing.TB) *issuance.Issuer {
 		t.Helper()
 		once.Do(func() {
 			prepared, err := issuance.PrepareRoot(&issuance.RootRequest{
