@@ -72,7 +72,7 @@ func TestVaultClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := []string{"learn-managed-key"}
-	if err := c.Sys().TuneMount("pki", vault.MountConfigInput{AllowedManagedKeys: keys}); err != nil {
+	if err := c.Sys().TuneMountAllowNil("pki", vault.TuneMountConfigInput{AllowedManagedKeys: &keys}); err != nil {
 		t.Fatal(err)
 	}
 	mounts, err := c.Sys().ListMounts()
