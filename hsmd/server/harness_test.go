@@ -248,3 +248,18 @@ var _ io.Reader = (*slow)(nil)
 
 // uid is the user that runs the tests, who is at the other end of a socket.
 func uid() string { return strconv.Itoa(os.Getuid()) }
+
+// state makes another state of the same parts.
+func (h *hsmd) state() *server.State {
+	h.t.Helper()
+	table, err := grant.NewTable(h.config.Clients, uint32(os.Getuid()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	built, err := managedkey.Build(h.config, managedkey.Sources{Log: slog.New(slog.DiscardHandler),
+		Backend: func(*config.Library) wire.Service { return h.token }})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return &server.State{Grants: table, Built: *built}
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "check",
+		Usage: "check a configuration, and say in words what it allows",
+		Description: "Prints every fault with its line, and exits 1 if there is one; then warnings, the rules that follow\n" +
+			"from the file, and which tokens the libraries show (without logging in to any). It reads the PINs,\n" +
+			"so run it as the user that hsmd runs as.",
+		Flags: []cli.Flag{configFlag},
+		Action: func(c *cli.Context) error {
+			if _, err := arguments(c, 0); err != nil {
+				return err
+			}
+			return check(c.Context, c.String("config"), c.App.Writer, c.App.ErrWriter)
+		},
+	}
+}
+
+// checkTimeout bounds how long libraries are waited for.
+const checkTimeout = 20 * time.Second
+
+func check(ctx context.Context, path string, out, errOut io.Writer) error {
+	cfg, err := config.LoadHSMD(path)
+	if err != nil {
+		return fail("%v", err)
+	}
+	workers := newWorkers(slog.New(slog.DiscardHandler))
+	defer workers.close()
+	state, err := build(cfg, nil, workers.backend, slog.New(slog.DiscardHandler))
+	if err := errors.Join(err, checkLibraries(cfg), checkStateKey(cfg)); err != nil {
+		return fail("%v", err)
+	}
+	for _, w := range warnings(cfg, state.Grants) {
+		fmt.Fprintln(errOut, "warning:", w)
+	}
+	summarise(out, cfg, state)
+
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	for _, l := range state.Libraries {
+		showTokens(ctx, out, errOut, l, state)
+	}
+	return nil
+}
+
+// checkLibraries looks at the files that workers will load.
+func checkLibraries(cfg *config.HSMD) error {
+	var faults []error
+	for _, l := range cfg.Libraries {
+		f, err := os.Open(l.Path)
+		if err != nil {
+			faults = append(faults, l.Place.Errorf("library", "kms_library %q: %v", l.Name, err))
+			continue
+		}
+		var magic [4]byte
+		if _, err := io.ReadFull(f, magic[:]); err != nil || !bytes.Equal(magic[:], []byte(elf.ELFMAG)) {
+			faults = append(faults, l.Place.Errorf("library", "kms_library %q: %s is no shared object (ELF)", l.Name, l.Path))
+		}
+		f.Close()
+	}
+	return errors.Join(faults...)
+}
+
+func checkStateKey(cfg *config.HSMD) error {
+	if !cfg.StateKey.IsSet() {
+		return nil
+	}
+	if _, err := cfg.StateKey.Read(); err != nil {
+		return cfg.Place.Errorf("state_key", "state_key: %v", err)
+	}
+	return nil
+}
+
+// summarise says what the file means.
+func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
+	fmt.Fprintf(out, "%s is good.\n\nClients\n", cfg.Place.File())
+	if len(cfg.Clients) == 0 {
+		fmt.Fprintln(out, "  no client block: root and hsmd's own user may ask everything, nobody else anything")
+	}
+	for _, c := range cfg.Clients {
+		fmt.Fprintf(out, "  %s (%s) may: %s\n", c.Name, who(&c), may(&c))
+	}
+	if len(cfg.Clients) > 0 {
+		fmt.Fprintf(out, "  root, where no block matches it, may: %s\n", grant.RootAlways())
+	}
+	fmt.Fprintln(out, "\nKeys")
+	for _, k := range state.Keys.All() {
+		fmt.Fprintf(out, "  %s\n", describeKey(k))
+	}
+	switch {
+	case cfg.WireKeys == nil:
+		fmt.Fprintln(out, "  no wire_keys block: no other key can be defined")
+	default:
+		fmt.Fprintf(out, "  clients with \"configure\" may define up to %d more, of libraries %s, on tokens %s\n",
+			cfg.WireKeys.MaxKeys, listed(cfg.WireKeys.Libraries), listed(cfg.WireKeys.Tokens))
+		if cfg.InternalKeys != nil {
+			fmt.Fprintf(out, "  clients with \"generate\" may have keys made on the token of internal_keys, of library %q\n", cfg.InternalKeys.Library)
+		}
+	}
+	fmt.Fprintln(out, "\nSockets")
+	for _, l := range cfg.Listeners {
+		fmt.Fprintf(out, "  %s, mode %s%s\n", l.Address, l.SocketMode, prefixed(", group ", l.SocketGroup))
+	}
+}
+
+func who(c *config.Client) string {
+	return strings.TrimPrefix(prefixed(" and user ", c.User)+prefixed(" and group ", c.Group), " and ")
+}
+
+func may(c *config.Client) string {
+	words := []string{"describe", "status"}
+	for _, capability := range c.Capabilities {
+		words = append(words, string(capability))
+	}
+	return strings.Join(words, ", ") + ", on keys " + listed(c.Keys)
+}
+
+func describeKey(k *managedkey.Key) string {
+	d, p := &k.Definition, k.Definition.PKCS11
+	words := []string{fmt.Sprintf("%s: %s in library %q", d.Name, algorithm(p), p.Library)}
+	words = append(words, prefixed("token ", p.TokenLabel), prefixed("token serial ", p.TokenSerial), prefixed("key label ", p.KeyLabel), prefixed("key id ", p.KeyID))
+	if p.Slot != nil {
+		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
+	}
+	if d.AllowGenerateKey {
+		words = append(words, "is made when it is missing")
+	}
+	if d.AnyMount {
+		words = append(words, "any mount may use it")
+	}
+	if !k.Signs() {
+		words = append(words, "does not sign (usages)")
+	}
+	var said []string
+	for _, w := range words {
+		if w != "" {
+			said = append(said, w)
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// algorithm names a key's algorithm in words.
+func algorithm(p *wire.PKCS11Definition) string {
+	switch p.Mechanism {
+	case managedkey.MechanismRSAPKCS:
+		return strings.TrimSuffix(fmt.Sprintf("RSA PKCS#1 v1.5 %d", p.KeyBits), " 0")
+	case managedkey.MechanismRSAPSS:
+		return strings.TrimSuffix(fmt.Sprintf("RSA-PSS %d", p.KeyBits), " 0")
+	case managedkey.MechanismEdDSA:
+		return "Ed25519"
+	}
+	return strings.TrimSpace("ECDSA " + p.Curve)
+}
+
+// showTokens asks a library what it shows, and says which keys find their token.
+func showTokens(ctx context.Context, out, errOut io.Writer, l *managedkey.Library, state *server.State) {
+	fmt.Fprintf(out, "\nTokens of library %q (%s)\n", l.Name, l.Path)
+	status, err := l.Backend.Status(ctx, &wire.StatusRequest{})
+	var tokens []wire.TokenStatus
+	if err == nil && len(status.Libraries) > 0 {
+		tokens, err = status.Libraries[0].Tokens, status.Libraries[0].Fault.Err()
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "warning: library %q cannot be asked: %v\n", l.Name, err)
+		return
+	}
+	for _, t := range tokens {
+		fmt.Fprintf(out, "  slot %d: label %q, serial %s %s\n", t.Slot, t.Label, t.Serial, strings.Join(t.Flags, " "))
+	}
+	for _, k := range state.Keys.All() {
+		if k.Library != l {
+			continue
+		}
+		if _, err := managedkey.ResolveToken(k.Definition.PKCS11, tokens); err != nil {
+			fmt.Fprintf(errOut, "warning: managed key %q: %s\n", k.Name(), wire.AsError(err).Message)
+		}
+	}
+}
+
+func listed(words []string) string {
+	if len(words) == 0 {
+		return "(none)"
+	}
+	return strings.Join(words, ", ")
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/wire/unixsock"
+)
+
+func serverCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "server",
+		Usage: "run hsmd",
+		Flags: []cli.Flag{configFlag},
+		Action: func(c *cli.Context) error {
+			if _, err := arguments(c, 0); err != nil {
+				return err
+			}
+			cfg, err := config.LoadHSMD(c.String("config"))
+			if err != nil {
+				return fail("%v", err)
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			if err := serve(ctx, cfg, logger(cfg.LogLevel)); err != nil {
+				return fail("hsmd: %v", err)
+			}
+			return nil
+		},
+	}
+}
+
+// logger writes text for people and JSON for everybody else, to stderr.
+func logger(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+}
+
+// serve runs hsmd until ctx is done. It listens only when everything that a
+// request could need is loaded, so that the first one after a restart succeeds.
+func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger) (err error) {
+	if err := hardenProcess(); err != nil {
+		return err
+	}
+	store, err := openStore(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	workers := newWorkers(log)
+	defer workers.close()
+	state, err := build(cfg, store.Records(), workers.backend, log)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings(cfg, state.Grants) {
+		log.Warn(w)
+	}
+	srv, err := server.New(server.Config{State: state, Store: store, Version: version, Log: log, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	workers.refused(srv.Refused)
+
+	listeners, err := listen(cfg.Listeners)
+	if err != nil {
+		return err
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	go func() {
+		for range hangups {
+			log.Warn("reload is not built yet, restart to take a new configuration")
+		}
+	}()
+	log.Info("hsmd is ready", "version", version, "libraries", len(state.Libraries), "keys", len(state.Keys.All()), "clients", len(cfg.Clients))
+	notify(log, daemon.SdNotifyReady)
+
+	var running sync.WaitGroup
+	for _, l := range listeners {
+		running.Go(func() {
+			if err := srv.Serve(ctx, l); err != nil {
+				log.Error("a listener ended", "error", err)
+			}
+		})
+	}
+	<-ctx.Done()
+	notify(log, daemon.SdNotifyStopping)
+	log.Info("hsmd ends: requests under way may finish")
+	running.Wait()
+	return nil
+}
+
+// hardenProcess keeps PINs out of core files and from other processes of this
+// user: not dumpable also means not to be traced, and no reading of memory
+// through /proc.
+func hardenProcess() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+}
+
+func openStore(cfg *config.HSMD, log *slog.Logger) (*managedkey.Store, error) {
+	var key string
+	if cfg.StateKey.IsSet() {
+		var err error
+		if key, err = cfg.StateKey.Read(); err != nil {
+			return nil, cfg.Place.Errorf("state_key", "state_key: %v", err)
+		}
+	}
+	return managedkey.Open(managedkey.Config{Dir: cfg.StateDir, Key: key, Log: log})
+}
+
+// listen opens all sockets, or none.
+func listen(configured []config.Listener) ([]*unixsock.Listener, error) {
+	var open []*unixsock.Listener
+	for _, c := range configured {
+		l, err := unixsock.Listen(unixsock.Config{Path: c.Address, Mode: c.SocketMode.Std(), User: c.SocketUser, Group: c.SocketGroup})
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+			return nil, c.Place.Errorf("address", "listener: %v", err)
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}
+
+// notify tells systemd, where it started hsmd and wants to know.
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd could not be told", "state", state, "error", err)
+	}
+}
