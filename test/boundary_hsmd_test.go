@@ -12,10 +12,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hsmpki/hsmpki/test/check"
 	"github.com/hsmpki/hsmpki/test/daemon"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
@@ -145,37 +147,45 @@ func TestHSMDSignsOnlyTheFourKinds(t *testing.T) {
 	}
 }
 
-// TestHSMDGuardsItsOwn asks for what only hsmd may ask of its workers.
+// TestHSMDGuardsItsOwn asks for what only hsmd may ask of its workers, and for
+// a file that only hsmd may read.
 func TestHSMDGuardsItsOwn(t *testing.T) {
 	p := daemon.Start(t)
 	c := wireClient(t, p.HSMD.Socket)
-	def := wire.Definition{Type: "pkcs11", Name: "evil", PKCS11: &wire.PKCS11Definition{
-		Library: "softhsm", TokenLabel: p.Token.Label, PIN: p.Token.PIN, KeyLabel: "evil", Mechanism: 0x1041, Curve: "P256"}}
-	_, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: def, Worker: &wire.WorkerConfig{Library: "/tmp/evil.so"}})
+	evil := func(name, pin string) wire.Definition {
+		return wire.Definition{Type: "pkcs11", Name: name, AllowGenerateKey: true, Usages: []string{"sign", "verify"}, PKCS11: &wire.PKCS11Definition{
+			Library: "softhsm", TokenLabel: p.Token.Label, PIN: pin, KeyLabel: name, Mechanism: 0x1041, Curve: "P256"}}
+	}
+	_, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: evil("evil", p.Token.PIN), Worker: &wire.WorkerConfig{Library: "/tmp/evil.so"}})
 	if !errors.Is(err, wire.Invalid) && !errors.Is(err, wire.Denied) {
 		t.Errorf("a worker's configuration from a client: %v", err)
 	}
-	def.PKCS11.PIN = "file:" + p.HSMD.Config
-	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: def}); err == nil {
-		if _, err = c.Describe(t.Context(), &wire.DescribeRequest{Key: "evil", Find: true}); err == nil {
-			t.Log("defined; that the PIN is taken literally shows when the token refuses it")
-		}
-	}
-	if strings.Contains(p.HSMD.Log(), p.Token.PIN) {
-		t.Error("the PIN is in hsmd's log")
-	}
-	all, err := c.Describe(t.Context(), &wire.DescribeRequest{})
-	if err != nil {
+
+	// The file has the right PIN: a login that succeeds would have read it.
+	file := filepath.Join(t.TempDir(), "pin")
+	if err := os.WriteFile(file, []byte(p.Token.PIN), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: evil("byfile", "file:"+file)}); err == nil {
+		_, err = c.Generate(t.Context(), &wire.GenerateRequest{Key: "byfile", ID: "byfile"})
+		if !errors.Is(err, wire.LoginRefused) {
+			t.Errorf("a PIN by reference over the wire: %v, want login refused", err)
+		}
+	}
+
+	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: evil("plain", p.Token.PIN)}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := c.Describe(t.Context(), &wire.DescribeRequest{})
+	if err != nil || len(all.Keys) == 0 {
+		t.Fatalf("describe: %v, %v", all, err)
+	}
 	for _, k := range all.Keys {
-		if k.Definition.PKCS11 != nil && k.Definition.PKCS11.PIN != "" {
+		if k.Definition.PKCS11.PIN != "" {
 			t.Errorf("describe gives the PIN of %s", k.Definition.Name)
 		}
 	}
-	if workers := p.HSMD.WorkerPIDs(); len(workers) > 1 {
-		t.Errorf("hsmd has the workers %v", workers)
-	}
+	check.NoSecrets(t, p)
 }
 
 // TestHSMDClientBlocks gives the test's own user sign alone, on one key.

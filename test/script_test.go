@@ -48,7 +48,7 @@ func runScript(t *testing.T, script string) {
 			env.Vars = append(env.Vars, pair.PKID.Env()...)
 			env.Vars = append(env.Vars, pair.Token.Env()...)
 			env.Vars = append(env.Vars,
-				"PATH="+daemon.Bin()+string(os.PathListSeparator)+os.Getenv("PATH"),
+				"PATH="+daemon.Bin(t)+string(os.PathListSeparator)+os.Getenv("PATH"),
 				"HOME="+env.WorkDir,
 				"HSMD_SOCK="+pair.HSMD.Socket,
 				"HSMD_CONFIG="+pair.HSMD.Config,

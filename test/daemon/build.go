@@ -5,43 +5,47 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
-// binDir is where hsmd and pkid are; set by Main before any test runs.
-var binDir string
-
-// Main is for TestMain of a package that starts daemons: it builds the two
-// programs once, or takes those in $HSMPKI_BIN, and runs the tests.
+// Main is for TestMain of a package that starts daemons: it runs the tests and
+// removes the programs if they were built for them.
 func Main(m *testing.M) {
-	code, err := mainCode(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
 
-func mainCode(m *testing.M) (int, error) {
-	if binDir = os.Getenv("HSMPKI_BIN"); binDir != "" {
-		var err error
-		if binDir, err = filepath.Abs(binDir); err != nil {
-			return 0, err
-		}
-		return m.Run(), nil
+// built is the folder that programs has made.
+var built string
+
+// programs gives the folder with hsmd and pkid: $HSMPKI_BIN, or one into which
+// they are built now, once for each run of a test binary.
+var programs = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv("HSMPKI_BIN"); dir != "" {
+		return filepath.Abs(dir)
 	}
 	dir, err := os.MkdirTemp("", "hsmpki-bin-")
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	defer os.RemoveAll(dir)
+	built = dir
 	build := exec.Command("go", "build", "-o", dir, "github.com/hsmpki/hsmpki/hsmd", "github.com/hsmpki/hsmpki/pkid")
 	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	binDir = dir
-	return m.Run(), nil
-}
+	return dir, nil
+})
 
 // Bin is the folder with the programs, for PATH.
-func Bin() string { return binDir }
+func Bin(t testing.TB) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

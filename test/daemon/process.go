@@ -54,7 +54,7 @@ func (o *output) String() string {
 // Launch starts the process without waiting until it answers.
 func (p *process) Launch() {
 	p.t.Helper()
-	p.cmd = exec.Command(filepath.Join(binDir, p.name), p.args...)
+	p.cmd = exec.Command(filepath.Join(Bin(p.t), p.name), p.args...)
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	// The kernel ends the daemon if the test process is killed.
