@@ -233,3 +233,36 @@ func FuzzParseCSR(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCSRNames signs a CSR with any bytes as its alternative names, which
+// FuzzParseCSR cannot get past the signature.
+func FuzzCSRNames(f *testing.F) {
+	f.Add([]byte("\x30\x04\x82\x02ab"))
+	f.Add([]byte("\x30\x12\xa0\x10\x06\x03\x2a\x03\x04\xa0\x09\x0c\x07u@x.org"))
+	r := parseRole(f, []string{"key_type=any", "allow_any_name=true", "allowed_other_sans=*", "allowed_uri_sans=*", "require_cn=false"})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		san := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value}
+		text := makeCSR(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{san}}, edKey)
+		var refused *role.Refusal
+		csr, err := role.ParseCSR(text)
+		if err != nil {
+			if !errors.As(err, &refused) {
+				t.Fatalf("not a refusal: %v", err)
+			}
+			return
+		}
+		req, _, err := r.Request(&role.Wish{}, csr, terms(t))
+		if err == nil {
+			_, err = observedIssuer(t).Prepare(req, now)
+		}
+		if err != nil && !errors.As(err, &refused) {
+			t.Fatalf("not a refusal: %v", err)
+		}
+		if req, _, err = role.VerbatimRequest(nil, &role.Verbatim{Wish: &role.Wish{}}, csr, terms(t)); err == nil {
+			_, err = observedIssuer(t).Prepare(req, now)
+		}
+		if err != nil && !errors.As(err, &refused) {
+			t.Fatalf("verbatim: not a refusal: %v", err)
+		}
+	})
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
-var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+var now = observedAt
 
 // terms are a mount's with nothing set, and an issuer that lasts.
 func terms(t testing.TB) *role.Terms {

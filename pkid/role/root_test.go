@@ -1,0 +1,94 @@
+package role_test
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/issuance"
+	"github.com/hsmpki/hsmpki/pkid/role"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
+
+func TestRoot(t *testing.T) {
+	p := params(t, `{"common_name":"Example Root","alt_names":"root.example.com,ca@example.com","organization":"Org","country":"NL",
+		"ttl":"8760h","max_path_length":"1","key_type":"ec","key_bits":384,"key_usage":"DigitalSignature","not_before_duration":"1m",
+		"permitted_dns_domains":"example.com,example.org","excluded_ip_ranges":"10.0.0.0/8","permitted_email_addresses":"example.com",
+		"excluded_uri_domains":"evil.org","other_sans":"1.2.3;UTF8:x","uri_sans":"https://a.b/c","ip_sans":"::1"}`)
+	wish, err := role.ReadRoot(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unused := p.Unused(); len(unused) > 0 {
+		t.Errorf("not read: %v", unused)
+	}
+	if wish.KeyType != role.KeyEC || wish.KeyBits != 384 {
+		t.Errorf("key %s %d", wish.KeyType, wish.KeyBits)
+	}
+	req, warnings, err := wish.Request(&role.Terms{Now: now, DefaultTTL: time.Hour, MaxTTL: 87600 * time.Hour})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
+	}
+	req.PublicKey = rootKey.Public()
+	prepared, err := issuance.PrepareRoot(req, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, c, err := issuance.IssueRoot(prepared, rootKey.(crypto.MessageSigner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(c.Subject, c.DNSNames, c.EmailAddresses, c.MaxPathLen, c.PermittedDNSDomains, c.ExcludedIPRanges, c.PermittedEmailAddresses,
+		c.ExcludedURIDomains, c.NotAfter.Sub(now), now.Sub(c.NotBefore), len(c.IPAddresses), len(c.URIs))
+	want := "CN=Example Root,O=Org,C=NL [root.example.com] [ca@example.com] 1 [example.com example.org] [10.0.0.0/8] [example.com] [evil.org] 8760h0m0s 1m0s 1 1"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestRootWarns: the mount's maximum, a path length of 0, usages that no CA has.
+func TestRootWarns(t *testing.T) {
+	wish, err := role.ReadRoot(params(t, `{"common_name":"example.com","ttl":"8760h","max_path_length":0,"key_usage":"KeyAgreement"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, warnings, err := wish.Request(&role.Terms{Now: now, DefaultTTL: time.Hour, MaxTTL: 768 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(req.DNSNames) != 1 || !req.NotAfter.Equal(now.Add(768*time.Hour)) {
+		t.Errorf("asked for as %+v", req)
+	}
+	text := strings.Join(warnings, "|")
+	for _, want := range []string{"longer than permitted maxTTL", "Max path length", "others were ignored"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("warnings %q lack %q", warnings, want)
+		}
+	}
+}
+
+func TestRootRefuses(t *testing.T) {
+	for body, reason := range map[string]string{
+		`{"common_name":"a","key_type":"any"}`:             "unknown key type any",
+		`{"common_name":"a","key_bits":1024}`:              "RSA keys < 2048",
+		`{"common_name":"a","permitted_ip_ranges":"x"}`:    `permitted_ip_ranges: "x"`,
+		`{"common_name":"a","excluded_ip_ranges":"1.2.3"}`: `excluded_ip_ranges: "1.2.3"`,
+		`{"common_name":"a","ip_sans":"x"}`:                `the value "x" is not a valid IP address`,
+		`{"common_name":"a","ttl":"1h","not_after":"x"}`:   "Either ttl or not_after",
+		`{"common_name":"a","max_path_length":"many"}`:     "max_path_length",
+		`{"common_name":"a","other_sans":"x"}`:             "could not parse requested other SAN",
+	} {
+		wish, err := role.ReadRoot(params(t, body))
+		if err == nil {
+			_, _, err = wish.Request(terms(t))
+		}
+		var refused *role.Refusal
+		var converted *vaultapi.Error
+		if !errors.As(err, &refused) && !errors.As(err, &converted) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%s: got %v, want a refusal with %q", body, err, reason)
+		}
+	}
+}
