@@ -30,10 +30,11 @@ func checkCommand() *cli.Command {
 			"so run it as the user that hsmd runs as.",
 		Flags: []cli.Flag{configFlag},
 		Action: func(c *cli.Context) error {
-			if _, err := arguments(c, 0); err != nil {
+			path, err := configPath(c)
+			if err != nil {
 				return err
 			}
-			return check(c.Context, c.String("config"), c.App.Writer, c.App.ErrWriter)
+			return check(c.Context, path, c.App.Writer, c.App.ErrWriter)
 		},
 	}
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -152,42 +150,6 @@ func keyList(q *question) error {
 	return nil
 }
 
-// orphan is a private key on a token that no definition names.
-type orphan struct {
-	Library string `json:"library"`
-	Token   string `json:"token"`
-	Serial  string `json:"serial"`
-	Key     string `json:"key"` // CKA_LABEL, or CKA_ID in hexadecimal
-}
-
-func findOrphans(keys []wire.KeyInfo, status *wire.StatusResponse) []orphan {
-	orphans := []orphan{}
-	for _, l := range status.Libraries {
-		for i := range l.Tokens {
-			t := &l.Tokens[i]
-			for _, name := range t.Keys {
-				if !named(keys, l.Name, t, name) {
-					orphans = append(orphans, orphan{Library: l.Name, Token: t.Label, Serial: t.Serial, Key: name})
-				}
-			}
-		}
-	}
-	return orphans
-}
-
-func named(keys []wire.KeyInfo, library string, t *wire.TokenStatus, name string) bool {
-	for i := range keys {
-		p := keys[i].Definition.PKCS11
-		if p == nil || p.KeyLabel != name && p.KeyID != name {
-			continue
-		}
-		if _, err := managedkey.ResolveToken(p, []wire.TokenStatus{*t}); err == nil && strings.EqualFold(p.Library, library) {
-			return true
-		}
-	}
-	return false
-}
-
 func keyRead(q *question) error {
 	described, err := q.Describe(q.ctx, &wire.DescribeRequest{Key: q.name, Find: true})
 	if err != nil {
@@ -265,48 +227,4 @@ func keyTest(q *question) error {
 	}
 	fmt.Fprintf(q.out, "Success! Key %s signed with %s, and the signature verifies.\n", q.name, answer.Scheme)
 	return nil
-}
-
-// shown is a key as JSON has it.
-func shown(k *wire.KeyInfo) map[string]any {
-	d, p := &k.Definition, k.Definition.PKCS11
-	m := map[string]any{"name": d.Name, "type": d.Type, "uuid": d.UUID, "source": k.Source, "library": p.Library, "token_label": p.TokenLabel,
-		"token_serial": p.TokenSerial, "slot": p.Slot, "key_label": p.KeyLabel, "key_id": p.KeyID, "mechanism": p.Mechanism, "key_bits": p.KeyBits,
-		"curve": p.Curve, "allow_generate_key": d.AllowGenerateKey, "any_mount": d.AnyMount, "schemes": schemeNames(k), "state": condition(k)}
-	if len(k.PublicKey) > 0 {
-		m["public_key"] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.PublicKey}))
-		m["public_key_sha256"] = fingerprint(k, 64)
-	}
-	return m
-}
-
-func schemeNames(k *wire.KeyInfo) string {
-	names := make([]string, len(k.Schemes))
-	for i, s := range k.Schemes {
-		names[i] = s.String()
-	}
-	return strings.Join(names, " ")
-}
-
-func fingerprint(k *wire.KeyInfo, digits int) string {
-	if len(k.PublicKey) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(k.PublicKey))[:digits]
-}
-
-func condition(k *wire.KeyInfo) string {
-	switch {
-	case k.Fault != nil:
-		return k.Fault.Err().Error()
-	case len(k.PublicKey) > 0:
-		return "found"
-	}
-	return "not looked for"
-}
-
-func printJSON(out io.Writer, v any) error {
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

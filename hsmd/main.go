@@ -133,7 +133,19 @@ func arguments(c *cli.Context, count int) ([]string, error) {
 	return args, nil
 }
 
-var configFlag = &cli.StringFlag{Name: "config", Usage: "the configuration `FILE`", Required: true}
+var configFlag = &cli.StringFlag{Name: "config", Usage: "the configuration `FILE`"}
+
+// configPath is the argument of -config, which the commands with a
+// configuration need, and which take no other argument.
+func configPath(c *cli.Context) (string, error) {
+	if _, err := arguments(c, 0); err != nil {
+		return "", err
+	}
+	if c.String("config") == "" {
+		return "", fail("%s needs -config=FILE; try %q", c.Command.HelpName, c.Command.HelpName+" -h")
+	}
+	return c.String("config"), nil
+}
 
 func auditCommand() *cli.Command {
 	return &cli.Command{

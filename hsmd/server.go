@@ -27,10 +27,11 @@ func serverCommand() *cli.Command {
 		Usage: "run hsmd",
 		Flags: []cli.Flag{configFlag},
 		Action: func(c *cli.Context) error {
-			if _, err := arguments(c, 0); err != nil {
+			path, err := configPath(c)
+			if err != nil {
 				return err
 			}
-			cfg, err := config.LoadHSMD(c.String("config"))
+			cfg, err := config.LoadHSMD(path)
 			if err != nil {
 				return fail("%v", err)
 			}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/hex"
 
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
@@ -18,6 +19,17 @@ func (c *session) Generate(ctx context.Context, req *wire.GenerateRequest) (*wir
 	if err != nil {
 		return nil, err
 	}
+	var answer *wire.GenerateResponse
+	err = k.Look(ctx, func() error {
+		answer, err = c.findOrGenerate(ctx, k, req)
+		return err
+	})
+	return answer, err
+}
+
+// findOrGenerate looks before it makes: an earlier request may have ended
+// without its sender hearing of it.
+func (c *session) findOrGenerate(ctx context.Context, k *managedkey.Key, req *wire.GenerateRequest) (*wire.GenerateResponse, error) {
 	s := c.srv
 	public, err := s.find(ctx, k)
 	if err == nil {
@@ -36,7 +48,7 @@ func (c *session) Generate(ctx context.Context, req *wire.GenerateRequest) (*wir
 	if public, err = s.found(k, answer.Key.PublicKey); err != nil {
 		return nil, err
 	}
-	s.log.Info("generated a key", "key", k.Name(), "uid", c.peer.UID, "created", answer.Created, "public_key", public.ID[:], "context", shorten(req.Context))
+	s.log.Info("generated a key", "key", k.Name(), "uid", c.peer.UID, "created", answer.Created, "public_key", hex.EncodeToString(public.ID[:]), "context", shorten(req.Context))
 	return &wire.GenerateResponse{Key: info(k, public, nil), Created: answer.Created}, nil
 }
 

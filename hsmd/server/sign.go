@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -165,7 +166,7 @@ func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey
 	}
 	if err := public.Verify(scheme, signed, answer.Signature); err != nil {
 		s.log.Error("ALARM: a signature made by the token does not verify; it was not handed out",
-			"key", k.Name(), "library", k.Library.Name, "scheme", scheme.String(), "public_key", public.ID[:], "error", err)
+			"key", k.Name(), "library", k.Library.Name, "scheme", scheme.String(), "public_key", hex.EncodeToString(public.ID[:]), "error", err)
 		return nil, wire.Errorf(wire.Internal, "the token made a signature with key %q that does not verify", k.Name())
 	}
 	return answer.Signature, nil
