@@ -1,0 +1,74 @@
+#include "call.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+/* As in PKCS#11 2.40: CK_ULONG is unsigned long, structures are not packed, and
+ * the function list holds a version and then pointers in a fixed order. */
+typedef unsigned long ck_ulong;
+
+struct mechanism {
+	ck_ulong mechanism;
+	void *parameter;
+	ck_ulong parameter_len;
+};
+
+struct pss_params {
+	ck_ulong hash;
+	ck_ulong mgf;
+	ck_ulong salt;
+};
+
+struct function_list {
+	unsigned char major, minor;
+	void *call[68];
+};
+
+enum { C_SIGN_INIT = 42, C_SIGN = 43 };
+
+typedef ck_ulong (*get_function_list)(struct function_list **);
+typedef ck_ulong (*sign_init)(ck_ulong, struct mechanism *, ck_ulong);
+typedef ck_ulong (*sign)(ck_ulong, unsigned char *, ck_ulong, unsigned char *, ck_ulong *);
+
+void *hsmd_load(const char *path, char *why, size_t size)
+{
+	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (library == NULL) {
+		snprintf(why, size, "%s", dlerror());
+		return NULL;
+	}
+	get_function_list get;
+	*(void **)&get = dlsym(library, "C_GetFunctionList");
+	if (get == NULL) {
+		snprintf(why, size, "it is no PKCS#11 library: it has no C_GetFunctionList");
+		return NULL; /* loaded it stays: unloading what failed crashes some libraries */
+	}
+	struct function_list *functions = NULL;
+	ck_ulong rv = get(&functions);
+	if (rv != 0 || functions == NULL || functions->call[C_SIGN_INIT] == NULL || functions->call[C_SIGN] == NULL) {
+		snprintf(why, size, "C_GetFunctionList gives no functions (0x%lx)", rv);
+		return NULL;
+	}
+	return functions;
+}
+
+unsigned long hsmd_sign(void *functions, unsigned long session, unsigned long key,
+    unsigned long mechanism, unsigned long hash, unsigned long mgf, unsigned long salt,
+    unsigned char *data, unsigned long data_len,
+    unsigned char *out, unsigned long *out_len, int *step)
+{
+	struct function_list *list = functions;
+	struct pss_params pss = {hash, mgf, salt};
+	struct mechanism m = {mechanism, NULL, 0};
+	if (hash != 0) {
+		m.parameter = &pss;
+		m.parameter_len = sizeof pss;
+	}
+	*step = HSMD_SIGN_INIT;
+	ck_ulong rv = ((sign_init)list->call[C_SIGN_INIT])(session, &m, key);
+	if (rv != 0)
+		return rv;
+	*step = HSMD_SIGN;
+	return ((sign)list->call[C_SIGN])(session, data, data_len, out, out_len);
+}

@@ -1,0 +1,27 @@
+/*
+ * The two calls of the hot path in one crossing from Go: C_SignInit and C_Sign
+ * on a session that is this call's alone, with a buffer that the caller sized.
+ * (miekg/pkcs11 asks C_Sign for the length first, which some libraries refuse
+ * and all take time for.)
+ */
+#ifndef HSMD_PKCS11_CALL_H
+#define HSMD_PKCS11_CALL_H
+
+#include <stddef.h>
+
+/* hsmd_load opens a PKCS#11 library and gives its function list. On failure it
+ * returns NULL and puts a text into why. */
+void *hsmd_load(const char *path, char *why, size_t size);
+
+/* The steps of hsmd_sign, for its failures. */
+enum { HSMD_SIGN_INIT = 1, HSMD_SIGN = 2 };
+
+/* hsmd_sign signs data. For RSA-PSS, hash, mgf and salt make the mechanism's
+ * parameter; otherwise hash is 0. It returns the CKR code, in step which call
+ * gave it, and in *out_len the length of the signature. */
+unsigned long hsmd_sign(void *functions, unsigned long session, unsigned long key,
+    unsigned long mechanism, unsigned long hash, unsigned long mgf, unsigned long salt,
+    unsigned char *data, unsigned long data_len,
+    unsigned char *out, unsigned long *out_len, int *step);
+
+#endif

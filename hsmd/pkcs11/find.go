@@ -1,0 +1,133 @@
+//go:build cgo
+
+package pkcs11
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	p11 "github.com/miekg/pkcs11"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// findPrivate finds the one private key that a definition names.
+func (s *Service) findPrivate(session p11.SessionHandle, t *token, k *key) (p11.ObjectHandle, error) {
+	template, err := namedBy(k.definition.PKCS11)
+	if err != nil {
+		return 0, err
+	}
+	handles, err := t.objects(session, p11.CKO_PRIVATE_KEY, template, 2)
+	if err != nil {
+		return 0, err
+	}
+	switch len(handles) {
+	case 0:
+		return 0, wire.Errorf(wire.UnknownKey, "managed key %q: token %s has no private key with %s", k.definition.Name, t, identity(k.definition.PKCS11))
+	case 1:
+		return handles[0], t.suits(session, handles[0], k)
+	}
+	return 0, wire.Errorf(wire.Invalid, "managed key %q: token %s has more than one private key with %s; say which with both key_label and key_id", k.definition.Name, t, identity(k.definition.PKCS11))
+}
+
+// namedBy is the part of a template that names a definition's objects.
+func namedBy(d *wire.PKCS11Definition) ([]*p11.Attribute, error) {
+	var template []*p11.Attribute
+	if d.KeyLabel != "" {
+		template = append(template, p11.NewAttribute(p11.CKA_LABEL, d.KeyLabel))
+	}
+	if d.KeyID != "" {
+		id, err := hex.DecodeString(d.KeyID)
+		if err != nil {
+			return nil, wire.Errorf(wire.Invalid, "key_id %q is not hexadecimal", d.KeyID)
+		}
+		template = append(template, p11.NewAttribute(p11.CKA_ID, id))
+	}
+	if len(template) == 0 {
+		return nil, wire.Errorf(wire.Invalid, "a definition names its key by key_label, key_id or both")
+	}
+	return template, nil
+}
+
+func identity(d *wire.PKCS11Definition) string {
+	switch {
+	case d.KeyID == "":
+		return fmt.Sprintf("label %q", d.KeyLabel)
+	case d.KeyLabel == "":
+		return "id " + d.KeyID
+	}
+	return fmt.Sprintf("label %q and id %s", d.KeyLabel, d.KeyID)
+}
+
+// suits checks that a key is of the kind that the mechanism signs with, since
+// some tokens find out only in the middle of a signature.
+func (t *token) suits(session p11.SessionHandle, handle p11.ObjectHandle, k *key) error {
+	want, ok := keyKind(k.definition.PKCS11.Mechanism)
+	if !ok {
+		return wire.Errorf(wire.Invalid, "managed key %q: mechanism 0x%04x is not used for signing here", k.definition.Name, k.definition.PKCS11.Mechanism)
+	}
+	got, err := t.number(session, handle, p11.CKA_KEY_TYPE)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return wire.Errorf(wire.Invalid, "managed key %q: the key found has type 0x%x (CKA_KEY_TYPE), mechanism 0x%04x signs with type 0x%x", k.definition.Name, got, k.definition.PKCS11.Mechanism, want)
+	}
+	return nil
+}
+
+// objects finds at most limit objects of a class. A search that is not ended
+// blocks the session, so an error here costs it.
+func (t *token) objects(session p11.SessionHandle, class uint, template []*p11.Attribute, limit int) ([]p11.ObjectHandle, error) {
+	template = append([]*p11.Attribute{p11.NewAttribute(p11.CKA_CLASS, class)}, template...)
+	if err := t.module.FindObjectsInit(session, template); err != nil {
+		return nil, fmt.Errorf("C_FindObjectsInit: %w", err)
+	}
+	var out []p11.ObjectHandle
+	for len(out) < limit {
+		handles, _, err := t.module.FindObjects(session, limit-len(out))
+		if err != nil {
+			return nil, fmt.Errorf("C_FindObjects: %w", err)
+		}
+		if len(handles) == 0 {
+			break
+		}
+		out = append(out, handles...)
+	}
+	if err := t.module.FindObjectsFinal(session); err != nil {
+		return nil, fmt.Errorf("C_FindObjectsFinal: %w", err)
+	}
+	return out, nil
+}
+
+// attribute reads one attribute; nil if the object has none. Attributes are
+// read one at a time: with several, one that a token does not know fails all.
+func (t *token) attribute(session p11.SessionHandle, handle p11.ObjectHandle, kind uint) ([]byte, error) {
+	got, err := t.module.GetAttributeValue(session, handle, []*p11.Attribute{p11.NewAttribute(kind, nil)})
+	if isCKR(err, p11.CKR_ATTRIBUTE_TYPE_INVALID) || isCKR(err, p11.CKR_ATTRIBUTE_SENSITIVE) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("C_GetAttributeValue (0x%x): %w", kind, err)
+	}
+	if len(got) == 0 {
+		return nil, nil
+	}
+	return got[0].Value, nil
+}
+
+// number reads an attribute that is a CK_ULONG, in the machine's byte order.
+func (t *token) number(session p11.SessionHandle, handle p11.ObjectHandle, kind uint) (uint, error) {
+	raw, err := t.attribute(session, handle, kind)
+	if err != nil {
+		return 0, err
+	}
+	if len(raw) != 8 {
+		return 0, wire.Errorf(wire.Internal, "token %s: attribute 0x%x has %d octets, 8 belong there", t, kind, len(raw))
+	}
+	var n uint
+	for i, b := range raw {
+		n |= uint(b) << (8 * i)
+	}
+	return n, nil
+}

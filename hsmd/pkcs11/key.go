@@ -1,0 +1,139 @@
+//go:build cgo
+
+package pkcs11
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"sync/atomic"
+
+	p11 "github.com/miekg/pkcs11"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// key is a definition and what has been found for it. A new definition of the
+// same name is a new key.
+type key struct {
+	definition wire.Definition // with the PIN
+	worker     wire.WorkerConfig
+
+	looking chan struct{} // taken by whoever looks it up
+	found   atomic.Pointer[found]
+	running chan struct{} // max_parallel; nil: no bound
+}
+
+// found is a key pair on a token. The handle is good for one login; the public
+// key is for good: another one under the same name is another key.
+type found struct {
+	token      *token
+	handle     p11.ObjectHandle
+	generation int
+	public     crypto.PublicKey
+	spki       []byte
+	id         [sha256.Size]byte // of the spki
+}
+
+func newKey(d wire.Definition, w wire.WorkerConfig) *key {
+	k := &key{definition: d, worker: w, looking: make(chan struct{}, 1)}
+	if n := d.PKCS11.MaxParallel; n > 0 {
+		k.running = make(chan struct{}, n)
+	}
+	return k
+}
+
+// look gives the key pair, from the cache while its login lasts. Many who need
+// it at once look once.
+func (s *Service) look(ctx context.Context, k *key) (*found, error) {
+	if f := k.found.Load(); f != nil && f.generation == f.token.loginGeneration() {
+		return f, nil
+	}
+	select {
+	case k.looking <- struct{}{}:
+		defer func() { <-k.looking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	before := k.found.Load()
+	if before != nil && before.generation == before.token.loginGeneration() {
+		return before, nil
+	}
+	now, err := s.find(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && !bytes.Equal(before.spki, now.spki) {
+		return nil, wire.Errorf(wire.KeyChanged, "managed key %q: another key pair is on token %s under its name than before", k.definition.Name, now.token)
+	}
+	k.found.Store(now)
+	return now, nil
+}
+
+// stale drops a handle that the token does not know any more, unless another
+// has been found meanwhile. What was found stays known, to compare with.
+func (k *key) stale(f *found) {
+	old := *f
+	old.generation = -1
+	k.found.CompareAndSwap(f, &old)
+}
+
+// find looks the key up on its token: token, login, private key, public key.
+func (s *Service) find(ctx context.Context, k *key) (*found, error) {
+	t, err := s.ready(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 0; ; attempt++ {
+		f := &found{token: t, generation: t.loginGeneration()}
+		err := t.sessions.use(ctx, func(session p11.SessionHandle) error {
+			var err error
+			if f.handle, err = s.findPrivate(session, t, k); err != nil {
+				return err
+			}
+			f.public, f.spki, err = t.publicKey(session, f.handle, k)
+			return err
+		})
+		if err == nil {
+			f.id = sha256.Sum256(f.spki)
+			return f, nil
+		}
+		if attempt > 0 || !s.again(t, f.generation, err) {
+			return nil, t.module.failure("looking for the key", t.String(), err)
+		}
+		if err := s.login(ctx, t, k); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// ready gives the token of a definition, logged in.
+func (s *Service) ready(ctx context.Context, k *key) (*token, error) {
+	m, err := s.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.selectToken(m, k.definition.PKCS11)
+	if err != nil {
+		return nil, err
+	}
+	if k.definition.PKCS11.ForceRWSession {
+		t.sessions.writable()
+	}
+	return t, s.login(ctx, t, k)
+}
+
+// again says whether an error is of a session or login that was lost, so that
+// another try is worth it, and forgets the login if that is what was lost.
+func (s *Service) again(t *token, generation int, err error) bool {
+	if isCKR(err, p11.CKR_USER_NOT_LOGGED_IN) {
+		t.lost(generation)
+		return true
+	}
+	if isCKR(err, p11.CKR_SESSION_HANDLE_INVALID) || isCKR(err, p11.CKR_SESSION_CLOSED) {
+		t.sessions.discardIdle()
+		return true
+	}
+	return false
+}

@@ -1,0 +1,91 @@
+//go:build cgo
+
+package pkcs11
+
+/*
+#cgo CFLAGS: -Wall -Werror
+#cgo LDFLAGS: -ldl
+#cgo noescape hsmd_sign
+#cgo nocallback hsmd_sign
+#include <stdlib.h>
+#include "call.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"unsafe"
+
+	p11 "github.com/miekg/pkcs11"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// module is the loaded library. miekg/pkcs11 makes most calls; those of the hot
+// path are made through the function list.
+type module struct {
+	*p11.Ctx
+	path      string
+	functions unsafe.Pointer
+}
+
+// load loads and initialises the library. There is no way back: some libraries
+// crash when they are unloaded after a failure.
+func load(path, initArgs string) (*module, error) {
+	if err := inspect(path); err != nil {
+		return nil, err
+	}
+	cPath := C.CString(path)
+	defer C.free(unsafe.Pointer(cPath))
+	var why [512]C.char
+	functions := C.hsmd_load(cPath, &why[0], C.size_t(len(why)))
+	if functions == nil {
+		return nil, wire.Errorf(wire.Unavailable, "library %s cannot be loaded: %s", path, C.GoString(&why[0]))
+	}
+	ctx := p11.New(path)
+	if ctx == nil {
+		return nil, wire.Errorf(wire.Unavailable, "library %s was loaded once and not again", path)
+	}
+	m := &module{Ctx: ctx, path: path, functions: functions}
+	if err := m.initialize(initArgs); err != nil {
+		return nil, m.failure("C_Initialize", "", err)
+	}
+	return m, nil
+}
+
+// initialize calls C_Initialize and asks for the operating system's locks,
+// since sessions are used by several threads. The argument string stays
+// allocated: libraries keep pointers into it.
+func (m *module) initialize(initArgs string) error {
+	options := []p11.InitializeOption{p11.InitializeWithFlags(p11.CKF_OS_LOCKING_OK)}
+	if initArgs != "" {
+		options = append(options, p11.InitializeWithReserved(unsafe.Pointer(C.CString(initArgs))))
+	}
+	err := m.Initialize(options...)
+	if errors.Is(err, p11.Error(p11.CKR_CRYPTOKI_ALREADY_INITIALIZED)) {
+		return nil
+	}
+	return err
+}
+
+// sign is C_SignInit and C_Sign. On an error the session may be in the middle
+// of an operation and must be closed. call names the function that failed.
+func (m *module) sign(session p11.SessionHandle, key p11.ObjectHandle, mech mechanism, data, out []byte) (n int, call string, err error) {
+	length := C.ulong(len(out))
+	var step C.int
+	rv := C.hsmd_sign(m.functions, C.ulong(session), C.ulong(key),
+		C.ulong(mech.id), C.ulong(mech.hash), C.ulong(mech.mgf), C.ulong(mech.salt),
+		(*C.uchar)(unsafe.SliceData(data)), C.ulong(len(data)),
+		(*C.uchar)(unsafe.SliceData(out)), &length, &step)
+	if rv != 0 {
+		call = "C_Sign"
+		if step == C.HSMD_SIGN_INIT {
+			call = "C_SignInit"
+		}
+		return 0, call, p11.Error(rv)
+	}
+	if int(length) > len(out) {
+		return 0, "C_Sign", p11.Error(p11.CKR_BUFFER_TOO_SMALL)
+	}
+	return int(length), "", nil
+}

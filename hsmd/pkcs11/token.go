@@ -1,0 +1,130 @@
+//go:build cgo
+
+package pkcs11
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	p11 "github.com/miekg/pkcs11"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// token is one token of the library, with its login and its sessions.
+type token struct {
+	module *module
+	slot   uint
+	info   p11.TokenInfo // as it was when the token was first seen
+	label  string
+	serial string
+
+	sessions *pool
+	making   chan struct{} // taken by whoever generates: one key at a time
+
+	// signing in is one caller's at a time; the fields below are of the last.
+	signing    chan struct{}
+	mu         sync.Mutex
+	loggedIn   bool
+	withPIN    []byte // MAC of the PIN that logged in, nil for none
+	generation int    // counts logins: a handle is good for one of them
+	anchor     p11.SessionHandle
+	anchored   bool
+}
+
+func (t *token) String() string {
+	return fmt.Sprintf("%q (serial %s, slot %d)", t.label, t.serial, t.slot)
+}
+
+// trim takes the padding off a field: blanks by the standard, NULs in practice.
+func trim(s string) string { return strings.TrimRight(s, " \x00") }
+
+// tokens lists what the library shows. A slot whose token cannot be read does
+// not hide the others.
+func (s *Service) tokens(m *module) ([]*token, error) {
+	slots, err := m.GetSlotList(true)
+	if err != nil {
+		return nil, m.failure("C_GetSlotList", "", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*token
+	for _, slot := range slots {
+		info, err := m.GetTokenInfo(slot)
+		if err != nil || info.Flags&p11.CKF_TOKEN_INITIALIZED == 0 {
+			continue
+		}
+		label, serial := trim(info.Label), trim(info.SerialNumber)
+		t := s.known[slot]
+		if t == nil || t.label != label || t.serial != serial {
+			t = &token{module: m, slot: slot, label: label, serial: serial,
+				making: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
+			t.sessions = newPool(t, s.maxSessions, info.MaxSessionCount)
+			s.known[slot] = t
+		}
+		t.info = info
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// selectToken finds the one token that a definition selects.
+func (s *Service) selectToken(m *module, d *wire.PKCS11Definition) (*token, error) {
+	var all, matching []*token
+	// A library has been seen to miss a token on the first look.
+	for range 2 {
+		var err error
+		if all, err = s.tokens(m); err != nil {
+			return nil, err
+		}
+		matching = nil
+		for _, t := range all {
+			if selects(d, t) {
+				matching = append(matching, t)
+			}
+		}
+		if len(matching) > 0 {
+			break
+		}
+	}
+	switch len(matching) {
+	case 1:
+		return matching[0], nil
+	case 0:
+		return nil, wire.Errorf(wire.Invalid, "library %q shows no token with %s; it shows %s", d.Library, selector(d), names(all))
+	}
+	return nil, wire.Errorf(wire.Invalid, "more than one token of library %q has %s: %s; say which with token_serial or slot", d.Library, selector(d), names(matching))
+}
+
+func selects(d *wire.PKCS11Definition, t *token) bool {
+	return (d.TokenLabel == "" || d.TokenLabel == t.label) &&
+		(d.TokenSerial == "" || d.TokenSerial == t.serial) &&
+		(d.Slot == nil || *d.Slot == uint64(t.slot)) &&
+		(d.TokenLabel != "" || d.TokenSerial != "" || d.Slot != nil)
+}
+
+func selector(d *wire.PKCS11Definition) string {
+	var parts []string
+	if d.TokenLabel != "" {
+		parts = append(parts, fmt.Sprintf("label %q", d.TokenLabel))
+	}
+	if d.TokenSerial != "" {
+		parts = append(parts, fmt.Sprintf("serial %q", d.TokenSerial))
+	}
+	if d.Slot != nil {
+		parts = append(parts, fmt.Sprintf("slot %d", *d.Slot))
+	}
+	return strings.Join(parts, " and ")
+}
+
+func names(tokens []*token) string {
+	if len(tokens) == 0 {
+		return "none"
+	}
+	var out []string
+	for _, t := range tokens {
+		out = append(out, t.String())
+	}
+	return strings.Join(out, ", ")
+}
