@@ -1,13 +1,8 @@
 package issuance
 
 import (
-	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -33,14 +28,11 @@ type Prepared struct {
 // SerialNumber is the certificate's serial number, not to be changed.
 func (p *Prepared) SerialNumber() *big.Int { return p.serial }
 
-// NotBefore and NotAfter bound the certificate's validity.
+// NotBefore is the first second at which the certificate is valid.
 func (p *Prepared) NotBefore() time.Time { return p.parsed.NotBefore }
 
 // NotAfter is the last second at which the certificate is valid.
 func (p *Prepared) NotAfter() time.Time { return p.parsed.NotAfter }
-
-// maxClockLead is how far notBefore may lie ahead; hsmd signs nothing beyond.
-const maxClockLead = 5 * time.Minute
 
 // Prepare draws a serial number and builds the certificate for req. All that
 // can be known to be wrong is found here, before the key is asked: what is
@@ -187,56 +179,6 @@ func find(extensions []pkix.Extension, id asn1.ObjectIdentifier) *pkix.Extension
 	return nil
 }
 
-// checkExtra refuses extensions that are the issuer's to give or that only a CA
-// certificate may have.
-func checkExtra(extra []pkix.Extension) error {
-	for _, e := range extra {
-		for _, id := range []asn1.ObjectIdentifier{
-			oidAuthorityKeyID, oidAuthorityInfo, oidCRLDistribution, oidFreshestCRL, oidIssuerAltName,
-			oidNameConstraints, oidPolicyMappings, oidPolicyConstraints, oidInhibitAnyPolicy,
-		} {
-			if e.Id.Equal(id) {
-				return Refuse("the extension %v is the issuer's to give and cannot be asked for", id)
-			}
-		}
-	}
-	return nil
-}
-
-// checkPublicKey refuses keys that nobody should certify, and kinds that
-// x509 cannot encode.
-func checkPublicKey(key crypto.PublicKey) error {
-	switch key := key.(type) {
-	case *rsa.PublicKey:
-		if key.N.BitLen() < 2048 {
-			return Refuse("RSA keys < 2048 bits are unsafe and not supported: got %d", key.N.BitLen())
-		}
-		return nil
-	case *ecdsa.PublicKey:
-		switch key.Curve {
-		case elliptic.P224(), elliptic.P256(), elliptic.P384(), elliptic.P521():
-			return nil
-		}
-		return Refuse("unsupported curve of the public key")
-	case ed25519.PublicKey:
-		return nil
-	}
-	return Refuse("unsupported type of public key: %T", key)
-}
-
-func checkValidity(notBefore, notAfter, now time.Time) error {
-	switch {
-	case !notAfter.After(notBefore):
-		return Refuse("The certificate's Not Before (%s) is later than the certificate's Not After (%s)",
-			notBefore.UTC().Format(time.RFC3339Nano), notAfter.UTC().Format(time.RFC3339Nano))
-	case notBefore.After(now.Add(maxClockLead)):
-		return Refuse("the certificate's Not Before (%s) is more than %s ahead", notBefore.UTC().Format(time.RFC3339), maxClockLead)
-	case notAfter.Year() > 9999:
-		return Refuse("the certificate's Not After is beyond the year 9999")
-	}
-	return nil
-}
-
 // encodePublicKey returns the SubjectPublicKeyInfo and the key identifier of
 // RFC 5280, section 4.2.1.2, method 1.
 func encodePublicKey(key crypto.PublicKey) (spki, keyID []byte, err error) {
@@ -250,21 +192,4 @@ func encodePublicKey(key crypto.PublicKey) (spki, keyID []byte, err error) {
 	}
 	sum := sha1.Sum(bits)
 	return spki, sum[:], nil
-}
-
-// lintEndEntity looks at the certificate as a relying party will read it, the
-// copied extensions included.
-func lintEndEntity(c *x509.Certificate) error {
-	switch {
-	case c.IsCA:
-		return Refuse("the basic constraints ask for a CA certificate")
-	case c.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0:
-		return Refuse("the key usages CertSign and CRLSign are for CA certificates")
-	case bytes.Equal(c.RawSubject, emptySubject) && find(c.Extensions, oidSubjectAltName) == nil:
-		return Refuse("the certificate would name nobody: neither a subject nor an alternative name is given")
-	}
-	if ski := find(c.Extensions, oidSubjectKeyID); ski != nil && ski.Critical {
-		return Refuse("the subject key identifier must not be critical")
-	}
-	return nil
 }

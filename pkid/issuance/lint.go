@@ -1,0 +1,84 @@
+package issuance
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"time"
+)
+
+// maxClockLead is how far notBefore may lie ahead; hsmd signs nothing beyond.
+const maxClockLead = 5 * time.Minute
+
+// checkExtra refuses extensions that are the issuer's to give or that only a CA
+// certificate may have.
+func checkExtra(extra []pkix.Extension) error {
+	for _, e := range extra {
+		for _, id := range []asn1.ObjectIdentifier{
+			oidAuthorityKeyID, oidAuthorityInfo, oidCRLDistribution, oidFreshestCRL, oidIssuerAltName,
+			oidNameConstraints, oidPolicyMappings, oidPolicyConstraints, oidInhibitAnyPolicy,
+		} {
+			if e.Id.Equal(id) {
+				return Refuse("the extension %v is the issuer's to give and cannot be asked for", id)
+			}
+		}
+	}
+	return nil
+}
+
+// checkPublicKey refuses keys that nobody should certify, and kinds that
+// x509 cannot encode.
+func checkPublicKey(key crypto.PublicKey) error {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		if key.N.BitLen() < 2048 {
+			return Refuse("RSA keys < 2048 bits are unsafe and not supported: got %d", key.N.BitLen())
+		}
+		return nil
+	case *ecdsa.PublicKey:
+		switch key.Curve {
+		case elliptic.P224(), elliptic.P256(), elliptic.P384(), elliptic.P521():
+			return nil
+		}
+		return Refuse("unsupported curve of the public key")
+	case ed25519.PublicKey:
+		return nil
+	}
+	return Refuse("unsupported type of public key: %T", key)
+}
+
+func checkValidity(notBefore, notAfter, now time.Time) error {
+	switch {
+	case !notAfter.After(notBefore):
+		return Refuse("The certificate's Not Before (%s) is later than the certificate's Not After (%s)",
+			notBefore.UTC().Format(time.RFC3339Nano), notAfter.UTC().Format(time.RFC3339Nano))
+	case notBefore.After(now.Add(maxClockLead)):
+		return Refuse("the certificate's Not Before (%s) is more than %s ahead", notBefore.UTC().Format(time.RFC3339), maxClockLead)
+	case notAfter.Year() > 9999:
+		return Refuse("the certificate's Not After is beyond the year 9999")
+	}
+	return nil
+}
+
+// lintEndEntity looks at the certificate as a relying party will read it, the
+// copied extensions included.
+func lintEndEntity(c *x509.Certificate) error {
+	switch {
+	case c.IsCA:
+		return Refuse("the basic constraints ask for a CA certificate")
+	case c.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0:
+		return Refuse("the key usages CertSign and CRLSign are for CA certificates")
+	case bytes.Equal(c.RawSubject, emptySubject) && find(c.Extensions, oidSubjectAltName) == nil:
+		return Refuse("the certificate would name nobody: neither a subject nor an alternative name is given")
+	}
+	if ski := find(c.Extensions, oidSubjectKeyID); ski != nil && ski.Critical {
+		return Refuse("the subject key identifier must not be critical")
+	}
+	return nil
+}
