@@ -29,9 +29,6 @@ func warnings(cfg *config.HSMD, table *grant.Table) []string {
 	for _, w := range cfg.Warnings {
 		all = append(all, w.Error())
 	}
-	if !cfg.StateKey.IsSet() {
-		all = append(all, cfg.Place.String()+": state_key is not set: the key will lie in state_dir beside what it encrypts, and guard copies of a file, not of the folder")
-	}
 	for _, name := range table.NamesOwnUser() {
 		all = append(all, "client \""+name+"\" names hsmd's own user: whoever takes that client over has hsmd's files as well, and the wall between them is gone")
 	}

@@ -56,6 +56,9 @@ func check(ctx context.Context, path string, out, errOut io.Writer) error {
 	for _, w := range warnings(cfg, state.Grants) {
 		fmt.Fprintln(errOut, "warning:", w)
 	}
+	if !cfg.StateKey.IsSet() {
+		fmt.Fprintf(errOut, "warning: %s: state_key is not set: a key will lie in state_dir beside what it encrypts, and guard copies of a file, not of the folder\n", cfg.Place.File())
+	}
 	summarise(out, cfg, state)
 
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)

@@ -89,8 +89,13 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger) (err error) 
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	go func() {
-		for range hangups {
-			log.Warn("reload is not built yet, restart to take a new configuration")
+		for {
+			select {
+			case <-hangups:
+				log.Warn("reload is not built yet, restart to take a new configuration")
+			case <-ctx.Done():
+				return
+			}
 		}
 	}()
 	log.Info("hsmd is ready", "version", version, "libraries", len(state.Libraries), "keys", len(state.Keys.All()), "clients", len(cfg.Clients))

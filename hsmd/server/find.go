@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
@@ -23,15 +24,16 @@ func (s *Server) public(ctx context.Context, k *managedkey.Key) (*managedkey.Pub
 	return p, err
 }
 
-// find asks the backend for the key pair, whatever was known of it. For a key
-// that came over the wire it first looks for every key on the same token that
-// did not: a name given over the wire never signs with a key that hsmd's
-// configuration names.
+// find asks the backend for the key pair, whatever was known of it. Before a
+// key pair is taken for the first time under a name that came over the wire,
+// every key on the same token whose name did not is looked for: a name given
+// over the wire never signs with a key that hsmd's configuration names.
 func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Public, error) {
 	if err := s.tell(ctx, k); err != nil {
 		return nil, err
 	}
-	if k.Source == wire.SourceWire {
+	before := k.Public()
+	if before == nil {
 		if err := s.findProtected(ctx, k); err != nil {
 			return nil, err
 		}
@@ -52,7 +54,14 @@ func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Publi
 		}
 		return nil, s.backendError(ctx, k.Library, err)
 	}
-	return s.found(k, answer.Keys[0].PublicKey)
+	spki := answer.Keys[0].PublicKey
+	if before != nil && !bytes.Equal(before.SPKI, spki) {
+		if err := s.findProtected(ctx, k); err != nil {
+			k.Found(nil)
+			return nil, err
+		}
+	}
+	return s.found(k, spki)
 }
 
 // found takes a public key over from the backend.
@@ -99,11 +108,15 @@ func whoDefined(k *managedkey.Key) string {
 	return "hsmd itself"
 }
 
-// findProtected checks that a key of the wire is on a token that wire_keys
+// findProtected has nothing to do for keys that are not of the wire. It checks
+// that a key of the wire is on a token that wire_keys
 // allows, and looks for the keys there that are not of the wire. Those that do
 // not exist yet are no hindrance; where one cannot be looked for, it cannot be
 // told whether it is the same key, and the key of the wire has to wait.
 func (s *Server) findProtected(ctx context.Context, k *managedkey.Key) error {
+	if k.Source != wire.SourceWire {
+		return nil
+	}
 	state := s.state.Load()
 	token, tokens, err := s.resolve(ctx, k)
 	if err != nil {
