@@ -58,6 +58,8 @@ func checkValidity(notBefore, notAfter, now time.Time) error {
 	case !notAfter.After(notBefore):
 		return Refuse("The certificate's Not Before (%s) is later than the certificate's Not After (%s)",
 			notBefore.UTC().Format(time.RFC3339Nano), notAfter.UTC().Format(time.RFC3339Nano))
+	case !notAfter.After(now):
+		return Refuse("the certificate's Not After (%s) has passed already", notAfter.UTC().Format(time.RFC3339))
 	case notBefore.After(now.Add(maxClockLead)):
 		return Refuse("the certificate's Not Before (%s) is more than %s ahead", notBefore.UTC().Format(time.RFC3339), maxClockLead)
 	case notAfter.Year() > 9999:

@@ -31,6 +31,7 @@ func TestPrepareRefuses(t *testing.T) {
 		reason string
 	}{
 		{"ends before it begins", func(r *issuance.Request) { r.NotAfter = r.NotBefore }, "is later than"},
+		{"has ended", func(r *issuance.Request) { r.NotAfter = now.Add(-time.Second) }, "passed already"},
 		{"begins too late", func(r *issuance.Request) { r.NotBefore = now.Add(6 * time.Minute) }, "ahead"},
 		{"ends after the year 9999", func(r *issuance.Request) { r.NotAfter = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "year 9999"},
 		{"the issuer's key", func(r *issuance.Request) { r.PublicKey = issuer.Certificate().PublicKey }, "issuer's own"},

@@ -138,7 +138,7 @@ func (r *Role) permitsDomain(n nameParts) bool {
 			return true
 		case r.AllowSubdomains && n.wildcard && strings.EqualFold(n.reduced, domain):
 			return true
-		case r.AllowGlobDomains && strings.Contains(domain, "*") && globMatch(domain, n.whole):
+		case r.AllowGlobDomains && strings.Contains(domain, "*") && globMatch(strings.ToLower(domain), strings.ToLower(n.whole)):
 			return true
 		}
 	}

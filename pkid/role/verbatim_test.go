@@ -109,7 +109,7 @@ func TestVerbatimRefuses(t *testing.T) {
 		"signs certificates": {extension("\x03\x02\x02\x04", 2, 5, 29, 15), `{}`, "CertSign"},
 		"CertSign asked for": {plain, `{"key_usage":"CertSign"}`, "CertSign"},
 		"no OID":             {plain, `{"ext_key_usage_oids":"x"}`, "could not be parsed as a valid oid"},
-		"a strange hash":     {plain, `{"ttl":"1h","not_after":"2030-01-01T00:00:00Z"}`, "Either ttl or not_after"},
+		"a ttl and an end":   {plain, `{"ttl":"1h","not_after":"2030-01-01T00:00:00Z"}`, "Either ttl or not_after"},
 	} {
 		_, _, err := verbatim(t, nil, c.body, c.csr)
 		var refused *role.Refusal
