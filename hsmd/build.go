@@ -9,8 +9,16 @@ import (
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/hsmd/worker"
 	"github.com/hsmpki/hsmpki/wire"
 )
+
+// backends gives each library the service of its worker.
+func backends(workers *worker.Supervisor) func(*config.Library) wire.Service {
+	return func(l *config.Library) wire.Service {
+		return workers.Library(worker.Library{Name: l.Name, Path: l.Path, InitArgs: l.InitArgs, Env: l.Env})
+	}
+}
 
 // build makes the server's state of a configuration: the whole of it, or an
 // error that joins every fault.

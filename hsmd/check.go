@@ -18,6 +18,7 @@ import (
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/hsmd/worker"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -47,9 +48,9 @@ func check(ctx context.Context, path string, out, errOut io.Writer) error {
 	if err != nil {
 		return fail("%v", err)
 	}
-	workers := newWorkers(slog.New(slog.DiscardHandler))
-	defer workers.close()
-	state, err := build(cfg, nil, workers.backend, slog.New(slog.DiscardHandler))
+	workers := worker.NewSupervisor(slog.New(slog.DiscardHandler))
+	defer workers.Close()
+	state, err := build(cfg, nil, backends(workers), slog.New(slog.DiscardHandler))
 	if err := errors.Join(err, checkLibraries(cfg), checkStateKey(cfg)); err != nil {
 		return fail("%v", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/hsmd/worker"
 	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
 
@@ -66,9 +67,9 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger) (err error) 
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	workers := newWorkers(log)
-	defer workers.close()
-	state, err := build(cfg, store.Records(), workers.backend, log)
+	workers := worker.NewSupervisor(log)
+	defer workers.Close()
+	state, err := build(cfg, store.Records(), backends(workers), log)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,6 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger) (err error) 
 	if err != nil {
 		return err
 	}
-	workers.refused(srv.Refused)
 
 	listeners, err := listen(cfg.Listeners)
 	if err != nil {

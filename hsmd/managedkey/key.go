@@ -73,8 +73,8 @@ func NewKey(d wire.Definition, source wire.Source, library *Library, replaced *K
 	return k
 }
 
-// Tell has the backend told of the definition, once it succeeded never again.
-// One caller for each name runs tell at a time.
+// Tell has the backend told of the definition, and once it succeeded not again
+// until [Key.Untell]. One caller for each name runs tell at a time.
 func (k *Key) Tell(ctx context.Context, tell func() error) error {
 	if k.told.Load() {
 		return nil
@@ -90,6 +90,9 @@ func (k *Key) Tell(ctx context.Context, tell func() error) error {
 		return nil
 	})
 }
+
+// Untell has the next Tell tell the backend again.
+func (k *Key) Untell() { k.told.Store(false) }
 
 // Turn runs do while nobody else tells the backend of a key of this name.
 func (k *Key) Turn(ctx context.Context, do func() error) error { return k.alone(ctx, k.turn, do) }

@@ -42,13 +42,20 @@ func (s *Server) backendError(ctx context.Context, l *managedkey.Library, err er
 		s.log.Error("a PIN was refused, and the worker does not tell which", "library", l.Name, "error", statusErr)
 		return err
 	}
-	s.Refused(l.Path, status.Refused)
+	s.refused(l, status.Refused)
 	return err
 }
 
-// Refused writes down PINs that tokens of a library have refused.
-func (s *Server) Refused(libraryPath string, refusals []wire.Refusal) {
-	if err := s.store.AddRefusals(libraryPath, refusals); err != nil {
-		s.log.Error("a refused PIN could not be written down; a restart may try it again", "library", libraryPath, "error", err)
+// refused writes down PINs that tokens of a library have refused. The worker
+// knows them; the next one is told what this one was, so every key of the
+// library is told anew, with what is known now, before its next use.
+func (s *Server) refused(l *managedkey.Library, refusals []wire.Refusal) {
+	if err := s.store.AddRefusals(l.Path, refusals); err != nil {
+		s.log.Error("a refused PIN could not be written down; a restart may try it again", "library", l.Name, "error", err)
+	}
+	for _, k := range s.state.Load().Keys.All() {
+		if k.Library != nil && k.Library.SameFile(l) {
+			k.Untell()
+		}
 	}
 }

@@ -157,6 +157,10 @@ func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey
 	} else {
 		req.Message = signed
 	}
+	err := s.tell(ctx, k)
+	if err != nil {
+		return nil, err
+	}
 	answer, err := k.Library.Backend.Sign(ctx, req)
 	if err != nil {
 		if isCode(err, wire.KeyChanged) || isCode(err, wire.UnknownKey) {
