@@ -3,198 +3,198 @@
 package pkcs11
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"errors"
 	"time"
 
-	"github.com/miekg/pkcs11"
+	p11 "github.com/miekg/pkcs11"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// Bounds on tries with PINs that came over wire: so many may be refused on one
-// token within refusalWindow, then none is tried.
+// The PIN rules. A token locks itself after a few wrong PINs, so a PIN that a
+// token refused is never tried again, by whomever, in this process or another:
+// hsmd remembers refusals and tells them with the definition.
 const (
-	maxWireRefusals = 2
-	refusalWindow   = 24 * time.Hour
+	wireRefusals      = 2              // PINs that came over wire a token may refuse …
+	wireRefusalWindow = 24 * time.Hour // … in this time; then only hsmd's HCL helps
 )
 
-// loginState is what a token knows of its login. The credential stays when the
-// login is lost: only the PIN that logged in may do so again, because a token
-// that somebody else is logged in to takes any.
-type loginState struct {
-	credential []byte // fingerprint of the PIN; empty: none needed one so far
-	in         bool
-	epoch      uint64 // counts logins; object handles are of one epoch
-	locked     bool   // the token has said that its PIN is locked
-	notBefore  time.Time
-}
-
-// enter logs in to the token with the definition's PIN, once for all callers,
-// and gives the epoch of that login. A PIN that a token refused is never shown
-// to it again.
-func (s *Service) enter(ctx context.Context, t *token, k *key) (epoch uint64, err error) {
-	err = alone(ctx, t.login, "the login to token "+t.label, func() error {
-		epoch, err = s.enterAlone(ctx, t, k)
-		return err
-	})
-	return epoch, err
-}
-
-func (s *Service) enterAlone(ctx context.Context, t *token, k *key) (uint64, error) {
+// login sees to it that the token is logged in for a key's definition.
+//
+// Login belongs to process and token. A second one answers "already logged in"
+// to any PIN, which proves nothing about it; so a definition must have the PIN
+// that logged in, also after the login was lost, and is refused otherwise
+// without the token being asked.
+func (s *Service) login(ctx context.Context, t *token, k *key) error {
+	select {
+	case t.signing <- struct{}{}:
+		defer func() { <-t.signing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	refuse := func(format string, args ...any) error {
+		return wire.Errorf(wire.LoginRefused, "managed key %q: "+format, append([]any{k.definition.Name}, args...)...)
+	}
 	d := k.definition.PKCS11
-	now := t.loginState()
-	var credential []byte
-	if d.PIN != "" {
-		credential = s.fingerprint(t, d.PIN)
-	}
-	if len(now.credential) > 0 && !hmac.Equal(now.credential, credential) {
-		return 0, refused(k, t, "it is logged in with another PIN, or with none where this definition has one; if the PIN was changed, a reload of hsmd's configuration logs in anew")
-	}
-	if now.in && (len(credential) == 0 || len(now.credential) > 0) {
-		return now.epoch, nil
-	}
-	info, err := t.module.ctx.GetTokenInfo(t.slot)
-	if err != nil {
-		return 0, t.module.explain(failed("C_GetTokenInfo", err), t.label)
-	}
-	if d.PIN == "" {
-		if d.Login != "none" && info.Flags&pkcs11.CKF_LOGIN_REQUIRED != 0 {
-			return 0, refused(k, t, `it needs a PIN and the definition has none (login = "none" if it is logged in by other means)`)
-		}
-		return t.loggedIn(nil), nil
-	}
-	if err := s.mayTry(t, k, now, info.Flags); err != nil {
-		return 0, err
-	}
-	err = t.pool.with(ctx, false, func(session pkcs11.SessionHandle) error {
-		err := t.module.login(session, d.PIN)
-		if code(err) == pkcs11.CKR_USER_ALREADY_LOGGED_IN {
-			return nil // it belongs to process and token, not to the session
-		}
-		return err
-	})
-	if err != nil {
-		return 0, s.loginFailed(t, k, err)
-	}
-	s.log.Info("logged in", "token", t.label, "serial", t.serial, "slot", t.slot)
-	return t.loggedIn(credential), nil
-}
-
-// mayTry says no where a try would be one too many.
-func (s *Service) mayTry(t *token, k *key, now loginState, flags uint) error {
-	d := k.definition.PKCS11
+	mac := s.pinMAC(k, t.serial)
+	in, with := t.state()
 	switch {
-	case now.locked || flags&pkcs11.CKF_USER_PIN_LOCKED != 0:
-		return refused(k, t, "its PIN is locked; the security officer has to unlock it")
-	case s.refusals.has(s.fingerprint(t, d.PIN)) || s.refusals.has(refusalMAC(&k.worker, t.serial, d.PIN)):
-		return refused(k, t, "it refused this PIN before; it is not tried again until it is changed in the definition")
-	case k.worker.FromWire && s.refusals.fromWire(t.serial, s.now().Add(-refusalWindow)) >= maxWireRefusals:
-		return refused(k, t, "two PINs that came over wire were refused within 24 hours; no third is tried. A key in hsmd's own configuration still can")
-	case flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0:
-		return refused(k, t, "one more wrong PIN would lock it, so none is tried; log in with the vendor's tool first")
-	case s.now().Before(now.notBefore):
-		e := wire.Errorf(wire.Unavailable, "token %q: the login failed a moment ago", t.label)
-		e.RetryAfter = now.notBefore.Sub(s.now())
-		return e
+	case d.Login == "none" && with == nil:
+		return nil
+	case with != nil && (d.Login == "none" || !hmac.Equal(mac, with)):
+		return refuse("token %s is logged in with another PIN than this definition's", t)
+	case in:
+		return nil
 	}
+	if reason := s.mayTry(t, k, mac); reason != "" {
+		return refuse("%s", reason)
+	}
+	info, err := t.module.GetTokenInfo(t.slot)
+	if err != nil {
+		return t.module.failure("C_GetTokenInfo", t.String(), err)
+	}
+	switch {
+	case info.Flags&p11.CKF_USER_PIN_LOCKED != 0:
+		return refuse("the PIN of token %s is locked (CKF_USER_PIN_LOCKED); its security officer must unlock it", t)
+	case info.Flags&p11.CKF_USER_PIN_FINAL_TRY != 0:
+		return refuse("token %s has one try left (CKF_USER_PIN_FINAL_TRY), which is not taken; log in once by hand with the right PIN", t)
+	}
+	if err := s.try(ctx, t, k, mac); err != nil {
+		return err
+	}
+	t.enter(mac)
 	return nil
 }
 
-// loginFailed remembers what must not be tried again.
-func (s *Service) loginFailed(t *token, k *key, err error) error {
-	ck, ok := errors.AsType[*ckError](err)
-	if !ok || ck.call != "C_Login" {
-		return t.module.explain(err, t.label) // it did not come to a try
+// try is the one place where a PIN is shown to a token.
+func (s *Service) try(ctx context.Context, t *token, k *key, mac []byte) error {
+	session, done, err := t.loginSession(ctx)
+	if err != nil {
+		return err
 	}
-	t.mu.Lock()
-	t.state.notBefore = s.now().Add(retryDevice)
-	t.state.locked = t.state.locked || ck.rv == pkcs11.CKR_PIN_LOCKED
-	t.mu.Unlock()
-	if classOf(ck.rv) != classPIN {
-		return t.module.explain(err, t.label)
+	err = t.module.Login(session, p11.CKU_USER, k.definition.PKCS11.PIN)
+	lost := isCKR(err, p11.CKR_SESSION_HANDLE_INVALID) || isCKR(err, p11.CKR_SESSION_CLOSED)
+	done(!lost)
+	if err == nil || isCKR(err, p11.CKR_USER_ALREADY_LOGGED_IN) {
+		return nil
 	}
-	if ck.rv != pkcs11.CKR_USER_PIN_NOT_INITIALIZED {
-		d := k.definition.PKCS11
-		s.refusals.add(s.fingerprint(t, d.PIN), wire.Refusal{
-			MAC: refusalMAC(&k.worker, t.serial, d.PIN), TokenSerial: t.serial, At: s.now().Unix(), FromWire: k.worker.FromWire,
-		})
+	if lost {
+		t.lost(t.loginGeneration())
 	}
-	s.log.Error("the token refused the PIN; it is not tried again", "key", k.name, "token", t.label, "serial", t.serial, "code", ck.Error())
-	e := wire.AsError(t.module.explain(err, t.label))
-	e.Message = "managed key " + k.name + ": the PIN was refused: " + e.Message
-	return e
+	failure := t.module.failure("C_Login", t.String(), err)
+	if failure.Code == wire.LoginRefused {
+		s.mu.Lock()
+		s.refusals = append(s.refusals, wire.Refusal{MAC: mac, TokenSerial: t.serial, At: time.Now().Unix(), FromWire: k.worker.FromWire})
+		s.mu.Unlock()
+		failure = wire.Errorf(wire.LoginRefused, "managed key %q: the token refused the PIN, which is not tried again: %s", k.definition.Name, failure.Message)
+	}
+	return failure
 }
 
-// refused is a login that was not tried.
-func refused(k *key, t *token, why string) error {
-	return wire.Errorf(wire.LoginRefused, "managed key %s: the PIN was not shown to token %q (serial number %q): %s", k.name, t.label, t.serial, why)
-}
-
-// fingerprint tells PINs of one token apart inside this process. It is of no
-// use outside: its key dies with the process.
-func (s *Service) fingerprint(t *token, pin string) []byte {
-	return mac(s.secret, []string{t.serial, pin})
-}
-
-// refusalMAC is what hsmd remembers of a refused PIN: an HMAC-SHA-256 over
-// library path, NUL, token serial number, NUL, PIN.
-func refusalMAC(w *wire.WorkerConfig, serial, pin string) []byte {
-	return mac(w.RefusalKey, []string{w.Library, serial, pin})
-}
-
-func mac(secret []byte, parts []string) []byte {
-	h := hmac.New(sha256.New, secret)
-	for i, part := range parts {
-		if i > 0 {
-			h.Write([]byte{0})
+// mayTry applies what is remembered before the token is asked, and gives the
+// reason why not.
+func (s *Service) mayTry(t *token, k *key, mac []byte) string {
+	if k.definition.PKCS11.PIN == "" {
+		return "its definition has no PIN"
+	}
+	s.mu.Lock()
+	refusals := append(append([]wire.Refusal(nil), k.worker.Refusals...), s.refusals...)
+	s.mu.Unlock()
+	overWire := map[string]bool{} // hsmd's list and ours may both have one
+	for _, r := range refusals {
+		if bytes.Equal(r.MAC, mac) {
+			return "token " + t.String() + " has refused this PIN before; it is not tried again until the PIN in the definition changes"
 		}
-		h.Write([]byte(part))
+		if r.FromWire && r.TokenSerial == t.serial && time.Since(time.Unix(r.At, 0)) < wireRefusalWindow {
+			overWire[string(r.MAC)] = true
+		}
 	}
+	if k.worker.FromWire && len(overWire) >= wireRefusals {
+		return "token " + t.String() + " has refused two PINs that came over the wire in the last 24 hours; define the key in hsmd's configuration"
+	}
+	return ""
+}
+
+// pinMAC names a PIN without telling it.
+func (s *Service) pinMAC(k *key, serial string) []byte {
+	refusalKey := k.worker.RefusalKey
+	if len(refusalKey) == 0 {
+		refusalKey = s.ownKey
+	}
+	h := hmac.New(sha256.New, refusalKey)
+	h.Write([]byte(k.worker.Library + "\x00" + serial + "\x00" + k.definition.PKCS11.PIN))
 	return h.Sum(nil)
 }
 
-func (t *token) loginState() loginState {
+// state says whether the token is logged in, and with which PIN it is, or was.
+func (t *token) state() (in bool, with []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.state
+	return t.in, t.withPIN
 }
 
-// loggedIn begins an epoch.
-func (t *token) loggedIn(credential []byte) uint64 {
+func (t *token) enter(mac []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.state.in, t.state.credential, t.state.notBefore = true, credential, time.Time{}
-	t.state.epoch++
-	return t.state.epoch
+	t.generation++
+	t.in, t.withPIN = true, mac
 }
 
-// loggedOut ends an epoch, unless another has begun.
-func (t *token) loggedOut(epoch uint64) {
+// loginGeneration tells handles of different logins apart.
+func (t *token) loginGeneration() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state.epoch == epoch {
-		t.state.in = false
+	return t.generation
+}
+
+// lost notes that the token has forgotten the login of the given generation;
+// the next call logs in again, with the PIN that was right before.
+func (t *token) lost(generation int) {
+	t.mu.Lock()
+	if t.generation != generation {
+		t.mu.Unlock()
+		return
 	}
+	t.generation++
+	t.in = false
+	anchored, anchor := t.anchored, t.anchor
+	t.anchored = false
+	t.mu.Unlock()
+	if anchored {
+		_ = t.module.CloseSession(anchor)
+	}
+	t.sessions.discardIdle()
 }
 
-// errLoginLost says that the token has logged us out.
-var errLoginLost = errors.New("the login was lost")
-
-// stillIn checks in a session that the login is there, because a token that is
-// logged out hides its private keys as if they did not exist.
-func (t *token) stillIn(session pkcs11.SessionHandle) error {
-	if len(t.loginState().credential) == 0 {
-		return nil
+// loginSession gives a session to log in with. It is the anchor, which is
+// opened once and keeps the login alive as long as the process runs, since a
+// token logs out when its last session closes. A token with room for a single
+// session has none to spare: there the pool's, which is never closed while it
+// is sound, does both.
+func (t *token) loginSession(ctx context.Context) (p11.SessionHandle, func(sound bool), error) {
+	if t.sessions.single {
+		session, err := t.sessions.take(ctx)
+		return session, func(sound bool) { t.sessions.give(session, sound) }, err
 	}
-	info, err := t.module.ctx.GetSessionInfo(session)
+	t.mu.Lock()
+	session, anchored := t.anchor, t.anchored
+	t.mu.Unlock()
+	if anchored {
+		return session, func(bool) {}, nil
+	}
+	session, err := t.module.OpenSession(t.slot, p11.CKF_SERIAL_SESSION)
+	if isCKR(err, p11.CKR_SESSION_COUNT) {
+		t.sessions.discardIdle()
+		session, err = t.module.OpenSession(t.slot, p11.CKF_SERIAL_SESSION)
+	}
 	if err != nil {
-		return failed("C_GetSessionInfo", err)
+		return 0, nil, t.module.failure("C_OpenSession", t.String(), err)
 	}
-	if info.State == pkcs11.CKS_RO_PUBLIC_SESSION || info.State == pkcs11.CKS_RW_PUBLIC_SESSION {
-		return errLoginLost
-	}
-	return nil
+	t.mu.Lock()
+	t.anchor, t.anchored = session, true
+	t.mu.Unlock()
+	return session, func(bool) {}, nil
 }

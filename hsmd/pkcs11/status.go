@@ -55,7 +55,8 @@ var shownFlags = []struct {
 }
 
 func (t *token) status(ctx context.Context) wire.TokenStatus {
-	out := wire.TokenStatus{Slot: uint64(t.slot), Label: t.label, Serial: t.serial, LoggedIn: t.isLoggedIn(), Sessions: t.sessions.count()}
+	loggedIn, _ := t.state()
+	out := wire.TokenStatus{Slot: uint64(t.slot), Label: t.label, Serial: t.serial, LoggedIn: loggedIn, Sessions: t.sessions.count()}
 	// The flags change with each refused PIN; what tokens found is old.
 	if info, err := t.module.GetTokenInfo(t.slot); err == nil {
 		out.Model = trim(info.Model)

@@ -26,8 +26,8 @@ type token struct {
 	// signing in is one caller's at a time; the fields below are of the last.
 	signing    chan struct{}
 	mu         sync.Mutex
-	loggedIn   bool
-	withPIN    []byte // MAC of the PIN that logged in, nil for none
+	in         bool
+	withPIN    []byte // MAC of the PIN that logged in, nil for none yet
 	generation int    // counts logins: a handle is good for one of them
 	anchor     p11.SessionHandle
 	anchored   bool
