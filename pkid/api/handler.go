@@ -1,0 +1,78 @@
+// Package api is Vault's HTTP API on the wire: routes, who asks, parameters in,
+// envelope out. It decides nothing about certificates, which is package ca's,
+// nor about mounts, which is package mounts's; files are named after the paths
+// that they serve.
+//
+// Start at [Handler.ServeHTTP] in router.go, which tells what a request meets;
+// the routes are in sys_routes.go and pki_routes.go.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/pkid/mounts"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// Keys is what the API asks of hsmd by itself: the definitions of managed keys
+// (sys/managed-keys). Signing is package ca's. hsm.Client meets it.
+type Keys interface {
+	Describe(ctx context.Context, req *wire.DescribeRequest) (*wire.DescribeResponse, error)
+	Generate(ctx context.Context, req *wire.GenerateRequest) (*wire.GenerateResponse, error)
+	Test(ctx context.Context, req *wire.TestRequest) (*wire.TestResponse, error)
+	Configure(ctx context.Context, req *wire.ConfigureRequest) (*wire.ConfigureResponse, error)
+	Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.ForgetResponse, error)
+	Status(ctx context.Context, req *wire.StatusRequest) (*wire.StatusResponse, error)
+}
+
+// Config is what a Handler works with.
+type Config struct {
+	Mounts *mounts.Table
+	Keys   Keys
+
+	// Peers say who behind a Unix socket has which policies; none: root and
+	// this process's user have root (see config.PKID).
+	Peers []config.Peer
+
+	// APIAddr is the URL at which clients reach pkid, "" if none is set.
+	APIAddr string
+
+	Version string // pkid's own
+	Log     *slog.Logger
+	Now     func() time.Time // default: time.Now
+}
+
+// Handler serves the API. It is safe for concurrent use.
+type Handler struct {
+	Config
+	peers     peerTable
+	sys, pki  []route
+	started   time.Time
+	clusterID string
+}
+
+// New makes a Handler. It fails where a peer names a user or group that the
+// system does not know, or a policy that cannot be had yet.
+func New(cfg Config) (*Handler, error) {
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Log == nil {
+		return nil, errors.New("api: mounts, keys and log are needed")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	peers, err := newPeerTable(cfg.Peers)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{
+		Config:  cfg,
+		peers:   peers,
+		sys:     compile(sysRoutes()),
+		pki:     compile(pkiRoutes()),
+		started: cfg.Now(),
+	}, nil
+}
