@@ -1,0 +1,134 @@
+// Package backendtest says what every key backend must do, as tests that run
+// against any [wire.Service]: a PKCS#11 library in this process, the same
+// behind a worker, or hsmd itself.
+//
+// It knows nothing of how a backend works inside, and brings its own eyes:
+// signatures are verified with the standard library alone. Start with [Run].
+package backendtest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// Backend is what the suite runs against: one token, empty at the start.
+type Backend struct {
+	Service wire.Service
+
+	// Key selects the token and has its PIN; the suite fills in the key.
+	Key wire.PKCS11Definition
+
+	// Worker goes with each definition. Nil is hsmd itself, which is given
+	// messages that it recognises and never digests.
+	Worker *wire.WorkerConfig
+
+	// Types are the key types that the token can make.
+	Types []wire.KeyType
+
+	// Tool runs pkcs11-tool on the token, logged in, for what the protocol
+	// cannot do: twins, orphans, deletions. Nil leaves those cases out.
+	Tool func(t testing.TB, args ...string) string
+}
+
+// Run runs the suite; open gives a backend with a fresh token.
+func Run(t *testing.T, open func(t *testing.T) *Backend) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *Backend)
+	}{
+		{"EveryTypeAndScheme", everyTypeAndScheme},
+		{"ECDSAIsMinimalDER", ecdsaIsMinimalDER},
+		{"ManyGenerateAtOnce", manyGenerateAtOnce},
+		{"ManySignAtOnce", manySignAtOnce},
+		{"RefusesRequests", refusesRequests},
+		{"RefusesDefinitions", refusesDefinitions},
+		{"RefusesAnotherPIN", refusesAnotherPIN},
+		{"Forgets", forgets},
+		{"Ambiguous", ambiguous},
+		{"NeverOverAnOrphan", neverOverAnOrphan},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+// shapes are the definitions' words for each key type.
+var shapes = map[wire.KeyType]struct {
+	mechanisms []uint64
+	bits       int
+	curve      string
+}{
+	wire.KeyRSA2048: {[]uint64{0x1, 0xD}, 2048, ""},
+	wire.KeyRSA3072: {[]uint64{0x1, 0xD}, 3072, ""},
+	wire.KeyRSA4096: {[]uint64{0x1, 0xD}, 4096, ""},
+	wire.KeyP256:    {[]uint64{0x1041}, 0, "P256"},
+	wire.KeyP384:    {[]uint64{0x1041}, 0, "P384"},
+	wire.KeyP521:    {[]uint64{0x1041}, 0, "P521"},
+	wire.KeyEd25519: {[]uint64{0x1057}, 0, "Ed25519"},
+}
+
+// definition is one that may generate, labelled as it is named.
+func (b *Backend) definition(name string, kind wire.KeyType, mechanism uint64) wire.Definition {
+	p := b.Key
+	p.KeyLabel, p.Mechanism, p.KeyBits, p.Curve = name, mechanism, shapes[kind].bits, shapes[kind].curve
+	return wire.Definition{Type: "pkcs11", Name: name, AllowGenerateKey: true, AnyMount: true, PKCS11: &p}
+}
+
+func (b *Backend) configure(t *testing.T, d wire.Definition) {
+	t.Helper()
+	if _, err := b.Service.Configure(t.Context(), &wire.ConfigureRequest{Definition: d, Worker: b.Worker}); err != nil {
+		t.Fatalf("configure %s: %v", d.Name, err)
+	}
+}
+
+// find is what a Describe that asks the token says of one key.
+func (b *Backend) find(t *testing.T, name string) wire.KeyInfo {
+	t.Helper()
+	answer, err := b.Service.Describe(t.Context(), &wire.DescribeRequest{Key: name, Find: true})
+	if err != nil {
+		t.Fatalf("describe %s: %v", name, err)
+	}
+	if len(answer.Keys) != 1 {
+		t.Fatalf("describe %s: %d keys", name, len(answer.Keys))
+	}
+	info := answer.Keys[0]
+	if info.Definition.PKCS11 == nil || info.Definition.PKCS11.PIN != "" {
+		t.Errorf("describe %s: the definition is missing or has its PIN in it", name)
+	}
+	return info
+}
+
+// made configures a definition and generates its key.
+func (b *Backend) made(t *testing.T, d wire.Definition) *publicKey {
+	t.Helper()
+	b.configure(t, d)
+	answer, err := b.Service.Generate(t.Context(), &wire.GenerateRequest{Key: d.Name, ID: "test-" + d.Name})
+	if err != nil {
+		t.Fatalf("generate %s: %v", d.Name, err)
+	}
+	if !answer.Created {
+		t.Fatalf("generate %s: the key was there already", d.Name)
+	}
+	return parse(t, answer.Key.PublicKey)
+}
+
+// wants checks a failure's code, that its text says something, and that the PIN
+// is not in it.
+func (b *Backend) wants(t *testing.T, what string, err error, code wire.Code, words ...string) {
+	t.Helper()
+	failure, ok := errors.AsType[*wire.Error](err)
+	if !ok || failure.Code != code {
+		t.Errorf("%s: got %v, want %v", what, err, code)
+		return
+	}
+	for _, word := range words {
+		if !strings.Contains(failure.Message, word) {
+			t.Errorf("%s: %q does not say %q", what, failure.Message, word)
+		}
+	}
+	if b.Key.PIN != "" && strings.Contains(failure.Message, b.Key.PIN) {
+		t.Errorf("%s: the PIN is in %q", what, failure.Message)
+	}
+}
