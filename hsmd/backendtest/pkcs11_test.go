@@ -12,6 +12,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/hsmd/backendtest"
 	"github.com/hsmpki/hsmpki/hsmd/pkcs11"
+	hsmdworker "github.com/hsmpki/hsmpki/hsmd/worker"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -21,6 +22,12 @@ import (
 const childEnv = "BACKENDTEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "worker" { // as hsmd's supervisor starts it
+		if err := hsmdworker.Run(func() hsmdworker.Service { return pkcs11.New(slog.New(slog.DiscardHandler)) }); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if os.Getenv(childEnv) == "" {
 		os.Exit(m.Run())
 	}
