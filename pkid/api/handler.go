@@ -13,7 +13,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -34,9 +34,8 @@ type Config struct {
 	Mounts *mounts.Table
 	Keys   Keys
 
-	// Peers say who behind a Unix socket has which policies; none: root and
-	// this process's user have root (see config.PKID).
-	Peers []config.Peer
+	// Peers say who behind a Unix socket has which policies.
+	Peers listen.Peers
 
 	// APIAddr is the URL at which clients reach pkid, "" if none is set.
 	APIAddr string
@@ -49,14 +48,11 @@ type Config struct {
 // Handler serves the API. It is safe for concurrent use.
 type Handler struct {
 	Config
-	peers     peerTable
-	sys, pki  []route
-	started   time.Time
-	clusterID string
+	sys, pki []route
+	started  time.Time
 }
 
-// New makes a Handler. It fails where a peer names a user or group that the
-// system does not know, or a policy that cannot be had yet.
+// New makes a Handler.
 func New(cfg Config) (*Handler, error) {
 	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Log == nil {
 		return nil, errors.New("api: mounts, keys and log are needed")
@@ -64,13 +60,8 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	peers, err := newPeerTable(cfg.Peers)
-	if err != nil {
-		return nil, err
-	}
 	return &Handler{
 		Config:  cfg,
-		peers:   peers,
 		sys:     compile(sysRoutes()),
 		pki:     compile(pkiRoutes()),
 		started: cfg.Now(),

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
@@ -60,74 +58,3 @@ type answer struct {
 
 // handlerFunc answers one operation on one path. A nil answer is 204.
 type handlerFunc func(h *Handler, r *request) (*answer, error)
-
-// route is one path below a mount and what can be done with it. A segment of
-// the pattern that begins with ":" matches any one segment, a last one that
-// begins with "*" all that are left.
-type route struct {
-	pattern  string // "issue/:role"
-	help     string // what ?help=1 answers
-	stranger bool   // answers without a token, too
-	ops      map[operation]handlerFunc
-
-	segments []string // of pattern
-}
-
-// compile splits the patterns and puts the literal ones first, so that
-// "certs/revoked" is found before "certs/:serial".
-func compile(routes []route) []route {
-	for i := range routes {
-		routes[i].segments = strings.Split(routes[i].pattern, "/")
-	}
-	slices.SortStableFunc(routes, func(a, b route) int {
-		return slices.CompareFunc(a.segments, b.segments, func(x, y string) int { return weight(x) - weight(y) })
-	})
-	return routes
-}
-
-// weight orders segments: the narrower first.
-func weight(segment string) int {
-	switch {
-	case strings.HasPrefix(segment, "*"):
-		return 2
-	case strings.HasPrefix(segment, ":"):
-		return 1
-	}
-	return 0
-}
-
-// match gives the values of the pattern's variables, or false.
-func (r *route) match(path []string) (map[string]string, bool) {
-	vars := map[string]string{}
-	for i, segment := range r.segments {
-		switch weight(segment) {
-		case 2:
-			if i >= len(path) {
-				return nil, false
-			}
-			vars[segment[1:]] = strings.Join(path[i:], "/")
-			return vars, true
-		case 1:
-			if i >= len(path) {
-				return nil, false
-			}
-			vars[segment[1:]] = path[i]
-		default:
-			if i >= len(path) || path[i] != segment {
-				return nil, false
-			}
-		}
-	}
-	return vars, len(path) == len(r.segments)
-}
-
-// find gives the route for a path below a mount, nil if there is none.
-func find(routes []route, rest string) (*route, map[string]string) {
-	path := strings.Split(rest, "/")
-	for i := range routes {
-		if vars, ok := routes[i].match(path); ok {
-			return &routes[i], vars
-		}
-	}
-	return nil, nil
-}

@@ -1,0 +1,147 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
+
+// ServeHTTP answers one request, come what may.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	id := uuid.NewString()
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Server", "pkid/"+h.Version)
+	defer func() {
+		if fault := recover(); fault != nil {
+			h.Log.Error("panic", "request_id", id, "method", req.Method, "path", req.URL.Path, "panic", fault, "stack", string(debug.Stack()))
+			h.respondError(w, &request{id: id, path: req.URL.Path}, errors.New("panic"))
+		}
+	}()
+	r := &request{ctx: req.Context(), id: id, path: req.URL.Path, header: req.Header}
+	a, err := h.answer(w, req, r)
+	if err != nil {
+		h.respondError(w, r, err)
+		return
+	}
+	h.respond(w, r, a)
+}
+
+// answer is what a request meets, in this order: its path, headers and verb
+// are looked at; who asks is told; the route is found, and whether the caller
+// may pass is decided before he learns whether there is one; only then is a
+// body read.
+func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (*answer, error) {
+	var err error
+	if r.path, err = cleanPath(req.URL); err != nil {
+		return nil, err
+	}
+	if err := checkHeaders(req.Header); err != nil {
+		return nil, err
+	}
+	if r.op, err = operationOf(req); err != nil {
+		return nil, err
+	}
+	r.who = h.authenticate(req)
+
+	rt := h.route(r)
+	if err := authorize(r.who, rt); err != nil {
+		return nil, err
+	}
+	switch {
+	case rt == nil && r.mount == nil:
+		return nil, vaultapi.Errorf(http.StatusNotFound, "no handler for route %q. route entry not found.", r.path)
+	case rt == nil:
+		return nil, vaultapi.Errorf(http.StatusNotFound, "1 error occurred:\n\t* unsupported path\n\n")
+	case wantsHelp(req):
+		return &answer{bare: map[string]any{"help": rt.help, "see_also": nil, "openapi": nil}}, nil
+	}
+	handle := rt.ops[r.op]
+	if handle == nil {
+		return nil, vaultapi.Errorf(http.StatusMethodNotAllowed, "1 error occurred:\n\t* unsupported operation\n\n")
+	}
+	warnings, err := h.readParams(w, req, r)
+	if err != nil {
+		return nil, err
+	}
+	a, err := handle(h, r)
+	if err != nil {
+		return nil, err
+	}
+	if a != nil && a.raw == nil && a.bare == nil && a.contentType == "" {
+		if unused := r.params.UnusedWarning(); unused != "" {
+			warnings = append(warnings, unused)
+		}
+		a.warnings = append(a.warnings, warnings...)
+	}
+	return a, nil
+}
+
+// route finds where the path leads: paths of sys/ and auth/ are fixed, all
+// others lie below a mount. It is nil where nothing is.
+func (h *Handler) route(r *request) (rt *route) {
+	r.mount, r.rest = h.Mounts.Find(r.path)
+	if strings.HasPrefix(r.path, "sys/") || strings.HasPrefix(r.path, "auth/") {
+		rt, r.vars = find(h.sys, r.path)
+		return rt
+	}
+	if r.mount == nil || r.mount.Authority == nil {
+		return nil
+	}
+	rt, r.vars = find(h.pki, r.rest)
+	return rt
+}
+
+// operationOf reads the verb. PATCH is of JSON merge patches (RFC 7386) only.
+func operationOf(req *http.Request) (operation, error) {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead:
+		if text := req.URL.Query().Get("list"); text != "" {
+			wanted, err := strconv.ParseBool(text)
+			if err != nil {
+				return "", vaultapi.BadRequest("list=%q: must be true or false", text)
+			}
+			if wanted {
+				return list, nil
+			}
+		}
+		return read, nil
+	case "LIST":
+		return list, nil
+	case http.MethodPost, http.MethodPut:
+		return update, nil
+	case http.MethodDelete:
+		return delete, nil
+	case http.MethodPatch:
+		kind, _, _ := strings.Cut(req.Header.Get("Content-Type"), ";")
+		if !strings.EqualFold(strings.TrimSpace(kind), "application/merge-patch+json") {
+			return "", vaultapi.Errorf(http.StatusUnsupportedMediaType, "PATCH requires Content-Type of 'application/merge-patch+json', provided %q", kind)
+		}
+		return patch, nil
+	}
+	return "", vaultapi.Errorf(http.StatusMethodNotAllowed, "method %q is not supported", req.Method)
+}
+
+func wantsHelp(req *http.Request) bool {
+	wanted, err := strconv.ParseBool(req.URL.Query().Get("help"))
+	return err == nil && wanted && req.Method == http.MethodGet
+}
+
+// checkHeaders refuses what would change the meaning of the request and is not
+// built; other headers of Vault's mean nothing here.
+func checkHeaders(header http.Header) error {
+	switch ns := header.Get("X-Vault-Namespace"); ns {
+	case "", "root", "root/":
+	default:
+		return vaultapi.BadRequest("namespace %q: there is only the root namespace", ns)
+	}
+	if ttl := header.Get("X-Vault-Wrap-TTL"); ttl != "" && ttl != "0" && ttl != "0s" {
+		return vaultapi.BadRequest("response wrapping is not built yet")
+	}
+	return nil
+}
