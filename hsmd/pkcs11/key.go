@@ -3,7 +3,6 @@
 package pkcs11
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -25,8 +24,7 @@ type key struct {
 	running chan struct{} // max_parallel; nil: no bound
 }
 
-// found is a key pair on a token. The handle is good for one login; the public
-// key is for good: another one under the same name is another key.
+// found is a key pair on a token. The handle is good for one login.
 type found struct {
 	token      *token
 	handle     p11.ObjectHandle
@@ -64,9 +62,8 @@ func (s *Service) look(ctx context.Context, k *key) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	if before != nil && !bytes.Equal(before.spki, now.spki) {
-		return nil, wire.Errorf(wire.KeyChanged, "managed key %q: another key pair is on token %s under its name than before", k.definition.Name, now.token)
-	}
+	// Another key pair may be there now than before: whoever asks for a
+	// signature says which he means.
 	k.found.Store(now)
 	return now, nil
 }

@@ -128,7 +128,7 @@ func (s *Service) load(ctx context.Context) (*module, error) {
 }
 
 // Describe implements [wire.Service]. Without Find it answers what was found
-// before.
+// before, with it what the token has now.
 func (s *Service) Describe(ctx context.Context, req *wire.DescribeRequest) (*wire.DescribeResponse, error) {
 	keys, err := s.described(req.Key)
 	if err != nil {
@@ -139,6 +139,7 @@ func (s *Service) Describe(ctx context.Context, req *wire.DescribeRequest) (*wir
 		f := k.found.Load()
 		var fault error
 		if req.Find {
+			k.drop() // the token is asked, not the cache
 			f, fault = s.look(ctx, k)
 		}
 		response.Keys = append(response.Keys, k.info(f, fault))
