@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,12 +28,18 @@ import (
 
 func dial(t *testing.T, socket string) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		t.Fatal(err)
+	for {
+		conn, err := net.Dial("unix", socket)
+		if errors.Is(err, syscall.EAGAIN) {
+			time.Sleep(time.Millisecond) // the queue of connections to be accepted is full
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
 	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
 }
 
 func wireClient(t *testing.T, socket string) *wire.Client {
@@ -55,8 +62,8 @@ type signer struct {
 
 func newSigner(t *testing.T, p *daemon.Pair) *signer {
 	t.Helper()
-	define(t, p, "ca")
 	c := wireClient(t, p.HSMD.Socket)
+	defineOver(t, c, p.Token, "ca")
 	made, err := c.Generate(t.Context(), &wire.GenerateRequest{Key: "ca", ID: "boundary"})
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +73,27 @@ func newSigner(t *testing.T, p *daemon.Pair) *signer {
 		t.Fatal(err)
 	}
 	return &signer{c, "ca", key.(*ecdsa.PublicKey), sha256.Sum256(made.Key.PublicKey)}
+}
+
+// startHSMD is daemon.Start without a pkid: here the test is the client.
+func startHSMD(t *testing.T) *daemon.Pair {
+	t.Helper()
+	token := softhsm.New(t)
+	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+daemon.WireKeys)
+	h.Start()
+	return &daemon.Pair{Token: token, HSMD: h}
+}
+
+func p256(token *softhsm.Token, name, pin string) wire.Definition {
+	return wire.Definition{Type: "pkcs11", Name: name, AllowGenerateKey: true, AnyMount: true, Usages: []string{"sign", "verify"},
+		PKCS11: &wire.PKCS11Definition{Library: "softhsm", TokenLabel: token.Label, PIN: pin, KeyLabel: name, Mechanism: 0x1041, Curve: "P256"}}
+}
+
+func defineOver(t *testing.T, c *wire.Client, token *softhsm.Token, name string) {
+	t.Helper()
+	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: p256(token, name, token.PIN)}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s *signer) ask(change func(*wire.SignRequest)) error {
@@ -102,7 +130,7 @@ func tbsCertificate(t *testing.T, s *signer) []byte {
 // TestHSMDSignsOnlyTheFourKinds sends what is none of them, and what is nearly
 // one.
 func TestHSMDSignsOnlyTheFourKinds(t *testing.T) {
-	p := daemon.Start(t)
+	p := startHSMD(t)
 	s := newSigner(t, p)
 	tbs := tbsCertificate(t, s)
 	if err := s.ask(func(r *wire.SignRequest) { r.Message = tbs }); err != nil {
@@ -150,13 +178,9 @@ func TestHSMDSignsOnlyTheFourKinds(t *testing.T) {
 // TestHSMDGuardsItsOwn asks for what only hsmd may ask of its workers, and for
 // a file that only hsmd may read.
 func TestHSMDGuardsItsOwn(t *testing.T) {
-	p := daemon.Start(t)
+	p := startHSMD(t)
 	c := wireClient(t, p.HSMD.Socket)
-	evil := func(name, pin string) wire.Definition {
-		return wire.Definition{Type: "pkcs11", Name: name, AllowGenerateKey: true, Usages: []string{"sign", "verify"}, PKCS11: &wire.PKCS11Definition{
-			Library: "softhsm", TokenLabel: p.Token.Label, PIN: pin, KeyLabel: name, Mechanism: 0x1041, Curve: "P256"}}
-	}
-	_, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: evil("evil", p.Token.PIN), Worker: &wire.WorkerConfig{Library: "/tmp/evil.so"}})
+	_, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: p256(p.Token, "evil", p.Token.PIN), Worker: &wire.WorkerConfig{Library: "/tmp/evil.so"}})
 	if !errors.Is(err, wire.Invalid) && !errors.Is(err, wire.Denied) {
 		t.Errorf("a worker's configuration from a client: %v", err)
 	}
@@ -166,16 +190,14 @@ func TestHSMDGuardsItsOwn(t *testing.T) {
 	if err := os.WriteFile(file, []byte(p.Token.PIN), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: evil("byfile", "file:"+file)}); err == nil {
+	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: p256(p.Token, "byfile", "file:"+file)}); err == nil {
 		_, err = c.Generate(t.Context(), &wire.GenerateRequest{Key: "byfile", ID: "byfile"})
 		if !errors.Is(err, wire.LoginRefused) {
 			t.Errorf("a PIN by reference over the wire: %v, want login refused", err)
 		}
 	}
 
-	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: evil("plain", p.Token.PIN)}); err != nil {
-		t.Fatal(err)
-	}
+	defineOver(t, c, p.Token, "plain")
 	all, err := c.Describe(t.Context(), &wire.DescribeRequest{})
 	if err != nil || len(all.Keys) == 0 {
 		t.Fatalf("describe: %v, %v", all, err)
@@ -190,10 +212,10 @@ func TestHSMDGuardsItsOwn(t *testing.T) {
 
 // TestHSMDClientBlocks gives the test's own user sign alone, on one key.
 func TestHSMDClientBlocks(t *testing.T) {
-	p := daemon.Start(t)
+	p := startHSMD(t)
 	s := newSigner(t, p)
 	tbs := tbsCertificate(t, s)
-	define(t, p, "other")
+	defineOver(t, s.Client, p.Token, "other")
 	p.HSMD.Write(t, daemon.Libraries(p.Token.Store)+daemon.WireKeys+fmt.Sprintf(`
 client "test" {
   user         = %d
@@ -216,8 +238,7 @@ client "test" {
 		},
 		"test": func() error { _, err := c.Test(t.Context(), &wire.TestRequest{Key: "ca"}); return err },
 		"configure": func() error {
-			_, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: wire.Definition{Type: "pkcs11", Name: "n", PKCS11: &wire.PKCS11Definition{
-				Library: "softhsm", TokenLabel: p.Token.Label, PIN: p.Token.PIN, KeyLabel: "n", Mechanism: 0x1041, Curve: "P256"}}})
+			_, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: p256(p.Token, "n", p.Token.PIN)})
 			return err
 		},
 		"forget": func() error { _, err := c.Forget(t.Context(), &wire.ForgetRequest{Key: "ca"}); return err },
@@ -257,7 +278,7 @@ client "nobody" {
 // TestHSMDGarbage sends what is not the protocol; each costs its sender the
 // connection, and nobody else anything.
 func TestHSMDGarbage(t *testing.T) {
-	p := daemon.Start(t)
+	p := startHSMD(t)
 	s := newSigner(t, p)
 	tbs := tbsCertificate(t, s)
 	for what, octets := range map[string][]byte{
@@ -285,14 +306,27 @@ func TestHSMDGarbage(t *testing.T) {
 	}
 }
 
-// TestHSMDManyConnections opens many and keeps them: who comes later is served.
+// TestHSMDManyConnections opens many that say nothing: who was there before is
+// served, and so is everybody once they have been cut off.
 func TestHSMDManyConnections(t *testing.T) {
-	p := daemon.Start(t)
-	for range 200 {
+	p := startHSMD(t)
+	early := wireClient(t, p.HSMD.Socket)
+	for range 300 {
 		dial(t, p.HSMD.Socket)
 	}
-	c := wireClient(t, p.HSMD.Socket)
-	if _, err := c.Status(t.Context(), &wire.StatusRequest{}); err != nil {
-		t.Error(err)
+	if _, err := early.Status(t.Context(), &wire.StatusRequest{}); err != nil {
+		t.Errorf("who was there before: %v", err)
+	}
+	var err error
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		var late *wire.Client
+		if late, err = wire.NewClient(dial(t, p.HSMD.Socket), wire.ClientConfig{}); err == nil {
+			_, err = late.Status(t.Context(), &wire.StatusRequest{})
+			late.Close()
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("30 s later: %v", err)
 	}
 }

@@ -25,7 +25,8 @@ var patterns = map[string][]byte{
 }
 
 // NoSecrets searches the state, the configuration's neighbours and the logs of
-// both daemons for PINs, private keys and the octets given.
+// the daemons for PINs, private keys and the octets given. The pair may lack a
+// pkid.
 //
 // hsmd's file itself may hold a PIN, and the token's folder holds the keys:
 // they are left out.
@@ -48,9 +49,17 @@ func NoSecrets(t testing.TB, p *daemon.Pair, secrets ...[]byte) {
 			}
 		}
 	}
-	look("hsmd's log", []byte(p.HSMD.Log()))
-	look("pkid's log", []byte(p.PKID.Log()))
-	for _, dir := range []string{p.HSMD.Dir, p.PKID.Dir} {
+	logs := map[string]string{"hsmd": p.HSMD.Log()}
+	dirs := []string{p.HSMD.Dir}
+	pids := map[string]int{"hsmd": p.HSMD.PID()}
+	if p.PKID != nil {
+		logs["pkid"], pids["pkid"] = p.PKID.Log(), p.PKID.PID()
+		dirs = append(dirs, p.PKID.Dir)
+	}
+	for name, log := range logs {
+		look(name+"'s log", []byte(log))
+	}
+	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() || path == p.HSMD.Config {
 				// A running Pebble removes files under our feet.
@@ -67,7 +76,7 @@ func NoSecrets(t testing.TB, p *daemon.Pair, secrets ...[]byte) {
 		}
 	}
 	// A process's command line and environment can be read by others.
-	for name, pid := range map[string]int{"hsmd": p.HSMD.PID(), "pkid": p.PKID.PID()} {
+	for name, pid := range pids {
 		for _, file := range []string{"cmdline", "environ"} {
 			if content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), file)); err == nil {
 				look(name+"'s "+file, content)
