@@ -32,9 +32,10 @@ var ErrClosed = errors.New("store: closed")
 // change is durable, and nobody, in View or in Update, sees a change that a
 // crash could take back.
 //
-// A key is one octet or longer; the empty key is the engine's own. A key holds
-// either a value, set by Put, or a count, kept by Add. Get and Scan show a
-// count as eight octets, big-endian, two's complement.
+// A key begins with an octet other than 0: the empty key and those that begin
+// with 0 are the engine's own, and refused. A key holds either a value, set by
+// Put, or a count, kept by Add. Get and Scan show a count as eight octets,
+// big-endian, two's complement.
 type Store interface {
 	// View runs fn on a consistent, durable state. What fn is given is valid
 	// until fn returns.

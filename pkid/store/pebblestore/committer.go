@@ -60,7 +60,6 @@ type committer struct {
 	slots    chan struct{} // holds one for each group under way
 	syncing  chan *group
 	finished chan struct{} // closed when both goroutines have ended
-	broken   atomic.Bool   // a panic inside Pebble: not to be touched again
 }
 
 func startCommitter(db *pebble.DB, g *gate, publish func(*snapshot)) *committer {
@@ -283,10 +282,9 @@ func (c *committer) publishAll() {
 }
 
 // recoverFromPebble turns a panic of the committer into a failure: the callers
-// are answered, reads go on, and Pebble, which may hold any lock, is let alone.
+// are answered, and reads go on.
 func (c *committer) recoverFromPebble() {
 	if p := recover(); p != nil {
-		c.broken.Store(true)
 		c.gate.fail(fmt.Errorf("panic while committing: %v", p))
 	}
 }

@@ -12,9 +12,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// format is the number of this package's own format: the empty key for the
-// engine, counts as eight octets. It only moves forward.
+// format is the number of this package's own format: keys that begin with 0 for
+// the engine, counts as eight octets. It only moves forward.
 const format = 1
+
+// formatKey is where the number is kept. (The empty key would do, but Pebble
+// v2.1.7 panics when that comes to lie alone in a block of a table.)
+var formatKey = []byte("\x00format")
 
 // ErrInUse is returned by Open for a directory that another process, or another
 // Store of this one, holds open.
@@ -57,9 +61,9 @@ func lockDirectory(path string, fs vfs.FS) (*pebble.Lock, error) {
 }
 
 // checkFormat writes the format number into a new store and refuses a store
-// whose format is unknown. The number is under the empty key.
+// whose format is unknown.
 func checkFormat(db *pebble.DB, path string) error {
-	value, closer, err := db.Get(nil)
+	value, closer, err := db.Get(formatKey)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return writeFormat(db, path)
 	}
@@ -91,5 +95,5 @@ func writeFormat(db *pebble.DB, path string) error {
 	if !empty {
 		return fmt.Errorf("%s: a Pebble store, but not pkid's: it has no format number", path)
 	}
-	return db.Set(nil, binary.AppendUvarint(nil, format), pebble.Sync)
+	return db.Set(formatKey, binary.AppendUvarint(nil, format), pebble.Sync)
 }

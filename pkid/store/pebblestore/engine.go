@@ -48,6 +48,21 @@ func options(g *gate, lock *pebble.Lock, cacheSize int64, log *slog.Logger) *peb
 	return opts
 }
 
+// openPebble opens the database. Pebble panics, after it has cleaned up, where a
+// sync of the directory fails.
+func openPebble(path string, opts *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			err = fmt.Errorf("open %s: %w", path, p)
+		default:
+			err = fmt.Errorf("open %s: %v", path, p)
+		}
+	}()
+	return pebble.Open(path, opts)
+}
+
 // engineLog is where Pebble writes its messages.
 type engineLog struct {
 	log  *slog.Logger

@@ -24,14 +24,14 @@ var errRefused = errors.New("pebblestore: not written: the store is read-only af
 // stays what it was at the failure.
 //
 // Pebble answers most failures with an error, but panics when it cannot change
-// to a new log, at a moment when a deferred Unlock turns the panic into the end
-// of the process. A call that would lead there does not return: see park.
+// to a new log or manifest, on its own goroutines too, and where a deferred
+// Unlock makes the panic the end of the process. A call that would lead there
+// does not return: see park.
 type gate struct {
 	vfs.FS
 	onFailure func(cause error) // called once
 
-	failed  chan struct{} // closed at the first failure
-	closing chan struct{} // closed when the store is closed
+	failed chan struct{} // closed at the first failure
 
 	mu    sync.Mutex
 	armed bool // the store is open; before, Open itself reports the failure
@@ -39,13 +39,15 @@ type gate struct {
 }
 
 func newGate(fs vfs.FS, onFailure func(error)) *gate {
-	return &gate{FS: fs, onFailure: onFailure, failed: make(chan struct{}), closing: make(chan struct{})}
+	return &gate{FS: fs, onFailure: onFailure, failed: make(chan struct{})}
 }
 
-func (g *gate) arm() {
+// arm is called when the store is open. It fails if a write has failed already.
+func (g *gate) arm() error {
 	g.mu.Lock()
-	g.armed = true
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	g.armed = g.cause == nil
+	return g.cause
 }
 
 // fail closes the gate. Only the first cause counts.
@@ -84,25 +86,20 @@ func (g *gate) do(what, name string, op func() error) error {
 	return err
 }
 
-// park never returns while the store is open and read-only. It holds the
-// committer inside Pebble's change of logs, where an error is a panic. Nothing
-// waits for the committer then, and reads need none of the locks it holds.
-func (g *gate) park(name string) {
-	if filepath.Ext(name) != ".log" {
-		return
-	}
+// park never returns once a write has failed while the store was open. It holds
+// whoever changes logs (the committer) or manifests (a flush or compaction)
+// where an error would be a panic. Pebble calls it without the lock that reads
+// need, nothing waits for the committer any more, and Pebble is not closed.
+func (g *gate) park() {
 	g.mu.Lock()
-	serving := g.armed
+	held := g.armed && g.cause != nil
 	g.mu.Unlock()
-	if !serving || g.failure() == nil {
-		return
-	}
-	select {
-	case <-g.closing: // DB.Close reports errors and does not panic
-	default:
+	if held {
 		select {}
 	}
 }
+
+func isLog(name string) bool { return filepath.Ext(name) == ".log" }
 
 // makes runs op, which opens a file for writing.
 func (g *gate) makes(what, name string, op func() (vfs.File, error)) (vfs.File, error) {
@@ -114,12 +111,11 @@ func (g *gate) makes(what, name string, op func() (vfs.File, error)) (vfs.File, 
 	if err == nil {
 		return &gatedFile{File: file, gate: g, name: name}, nil
 	}
-	g.park(name)
+	if isLog(name) {
+		g.park()
+	}
 	if errors.Is(err, errRefused) {
-		select {
-		case <-g.closing:
-		case <-time.After(refusedPause):
-		}
+		time.Sleep(refusedPause)
 	}
 	return nil, err
 }
@@ -145,7 +141,7 @@ func (g *gate) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gatedFile{File: dir, gate: g, name: name}, nil
+	return &gatedDir{gatedFile{File: dir, gate: g, name: name}}, nil
 }
 
 // Link implements vfs.FS.
@@ -210,6 +206,20 @@ func (f *gatedFile) Close() error {
 	if err != nil {
 		f.gate.fail(fmt.Errorf("close %s: %w", filepath.Base(f.name), err))
 	}
-	f.gate.park(f.name)
+	if isLog(f.name) {
+		f.gate.park()
+	}
+	return err
+}
+
+// gatedDir is a directory. Pebble syncs it to make a new log or manifest the
+// current one, and has no answer to a failure but a panic.
+type gatedDir struct{ gatedFile }
+
+func (d *gatedDir) Sync() error {
+	err := d.gatedFile.Sync()
+	if err != nil {
+		d.gate.park()
+	}
 	return err
 }

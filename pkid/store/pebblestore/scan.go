@@ -11,7 +11,7 @@ import (
 )
 
 // firstKey is the least key that is not the engine's.
-var firstKey = []byte{0}
+var firstKey = []byte{1}
 
 // scanCheckEvery is how many keys a scan passes between two looks at its
 // context.
@@ -30,7 +30,7 @@ func (r *reader) scan(start, end []byte, changes []own, fn func(key, value []byt
 	if r.snap == nil {
 		return nil, errFinished
 	}
-	if len(start) == 0 {
+	if reserved(start) {
 		start = firstKey
 	}
 	if end != nil && bytes.Compare(start, end) >= 0 {

@@ -59,8 +59,8 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 	if r.snap == nil {
 		return nil, errFinished
 	}
-	if len(key) == 0 {
-		return nil, errEmptyKey
+	if reserved(key) {
+		return nil, errReserved
 	}
 	value, closer, err := r.snap.Get(key)
 	if err != nil {

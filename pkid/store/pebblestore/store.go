@@ -41,9 +41,6 @@ const (
 	// rerunsBeforeTurn is how often an update is run again beside others
 	// before it is run alone.
 	rerunsBeforeTurn = 4
-	// stuckAfter is how long Close waits for a committer that a failed disk
-	// holds inside Pebble.
-	stuckAfter = 2 * time.Second
 )
 
 // Config says where the state is and how much it may take.
@@ -135,16 +132,15 @@ func open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s.lock = lock
-	s.db, err = pebble.Open(cfg.Path, options(s.gate, lock, cfg.CacheSize, cfg.Log))
+	s.db, err = openPebble(cfg.Path, options(s.gate, lock, cfg.CacheSize, cfg.Log))
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	if err := checkFormat(s.db, cfg.Path); err != nil {
 		return nil, errors.Join(err, s.db.Close(), lock.Close())
 	}
-	s.gate.arm()
-	if cause := s.gate.failure(); cause != nil {
-		return nil, errors.Join(cause, s.db.Close(), lock.Close())
+	if err := s.gate.arm(); err != nil {
+		return nil, errors.Join(err, s.db.Close(), lock.Close())
 	}
 	s.published.Store(newSnapshot(s.db, 0))
 	s.committer = startCommitter(s.db, s.gate, func(snap *snapshot) {
@@ -254,8 +250,9 @@ func (s *Store) enter() error {
 }
 
 // Close implements [store.Store]. It waits for each View and Update under way.
-// After a failure that holds Pebble (see gate) the engine is left as it is,
-// unable to write, and only the lock is given back.
+// After a failure to write it leaves Pebble, which can write no more and may
+// hold any of its locks, and the lock on the directory, to the end of the
+// process; what was acknowledged is on disk already.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -267,22 +264,20 @@ func (s *Store) Close() error {
 func (s *Store) close() error {
 	s.users.Wait()
 	close(s.committer.stop)
-	if s.gate.failure() == nil {
-		<-s.committer.finished
-	}
 	select {
 	case <-s.committer.finished:
-	case <-time.After(stuckAfter):
-		return s.lock.Close()
+	case <-s.gate.failed: // it may never finish
 	}
-	if s.committer.broken.Load() {
-		return s.lock.Close()
-	}
-	close(s.gate.closing)
-	s.published.Load().release()
-	err := s.db.Close()
 	if s.gate.failure() != nil {
-		err = nil // known since the failure, and logged then
+		return nil
 	}
-	return errors.Join(err, s.lock.Close())
+	s.published.Load().release()
+	closed := make(chan error, 1)
+	go func() { closed <- s.db.Close() }()
+	select {
+	case <-s.gate.failed: // while closing; what was acknowledged is safe
+		return fmt.Errorf("pebblestore: close: %w", s.gate.failure())
+	case err := <-closed:
+		return errors.Join(err, s.lock.Close())
+	}
 }

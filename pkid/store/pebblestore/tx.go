@@ -8,7 +8,10 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
 
-var errEmptyKey = errors.New("pebblestore: the key is empty")
+var errReserved = errors.New("pebblestore: the key is empty or begins with 0")
+
+// reserved tells whether key is the engine's own.
+func reserved(key []byte) bool { return len(key) == 0 || key[0] == 0 }
 
 type changeKind uint8
 
@@ -150,8 +153,8 @@ func (t *tx) set(key []byte, c change) error {
 	if t.snap == nil {
 		return errFinished
 	}
-	if len(key) == 0 {
-		return errEmptyKey
+	if reserved(key) {
+		return errReserved
 	}
 	if t.changes == nil {
 		t.changes = make(map[string]change)

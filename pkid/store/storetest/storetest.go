@@ -24,7 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		test func(*testing.T, store.Store)
 	}{
 		{"Get", testGet},
-		{"EmptyKey", testEmptyKey},
+		{"ReservedKeys", testReservedKeys},
 		{"SlicesAreCopied", testSlicesAreCopied},
 		{"Delete", testDelete},
 		{"OwnWrites", testOwnWrites},

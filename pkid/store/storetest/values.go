@@ -12,19 +12,19 @@ import (
 func testGet(t *testing.T, s store.Store) {
 	wantGet(t, s, "a", "-")
 	large := strings.Repeat("x", 3<<20)
-	set(t, s, "a", "1", "b", "", "large", large, "\x00", "zero", "\xff\xff", "high")
+	set(t, s, "a", "1", "b", "", "large", large, "\x01", "low", "\xff\xff", "high")
 	wantGet(t, s, "a", "1")
 	wantGet(t, s, "b", "")
 	wantGet(t, s, "c", "-")
 	wantGet(t, s, "large", large)
-	wantGet(t, s, "\x00", "zero")
+	wantGet(t, s, "\x01", "low")
 	wantGet(t, s, "\xff\xff", "high")
 	set(t, s, "a", "2")
 	wantGet(t, s, "a", "2")
 }
 
-func testEmptyKey(t *testing.T, s store.Store) {
-	for _, key := range [][]byte{nil, {}} {
+func testReservedKeys(t *testing.T, s store.Store) {
+	for _, key := range [][]byte{nil, {}, {0}, []byte("\x00format")} {
 		for name, op := range map[string]func(store.Tx) error{
 			"Put":    func(tx store.Tx) error { return tx.Put(key, []byte("v")) },
 			"Delete": func(tx store.Tx) error { return tx.Delete(key) },
@@ -34,16 +34,17 @@ func testEmptyKey(t *testing.T, s store.Store) {
 		} {
 			err := s.Update(t.Context(), op)
 			if err == nil || errors.Is(err, store.ErrNotFound) {
-				t.Errorf("%s of the empty key: %v", name, err)
+				t.Errorf("%s of %q: %v", name, key, err)
 			}
 		}
 	}
 	view(t, s, func(r store.Reader) error {
-		list, err := listed(r, nil, nil)
-		if list != "" {
-			t.Errorf("a new store shows %q", list)
+		for _, start := range [][]byte{nil, {}, {0}, {0, 'a'}} {
+			if list, err := listed(r, start, nil); list != "" || err != nil {
+				t.Errorf("a scan of a new store from %q shows %q (%v)", start, list, err)
+			}
 		}
-		return err
+		return nil
 	})
 }
 

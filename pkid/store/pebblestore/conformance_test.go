@@ -24,7 +24,7 @@ func open(t *testing.T, cfg pebblestore.Config) *pebblestore.Store {
 // TestConformance runs the suite on a real directory and, where syncs cost
 // nothing and so races are other ones, in memory.
 func TestConformance(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Run("disk", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store {
 			return open(t, pebblestore.Config{Path: t.TempDir()})
