@@ -1,0 +1,103 @@
+// Package ca is the certificate authority of one mount: it makes roots, issues
+// certificates, and keeps issuers, keys and roles. Each act is durable before
+// anybody hears of it, and all of one act is one update of the store.
+//
+// What a certificate may be is decided by pkid/role and pkid/issuance; who may
+// ask is decided before. The package never sees a CA's private key: signing is
+// asked of hsmd, through pkid/hsm.
+//
+// Start with [Authority.Issue], in issue.go, and [Authority.GenerateRoot], in
+// root.go.
+package ca
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/hsm"
+	"github.com/hsmpki/hsmpki/pkid/store"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
+
+// Config is what an Authority is made of.
+type Config struct {
+	UUID  string // the mount's, under which its state lies
+	Store store.Store
+	Keys  *hsm.Client
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Limits are the mount's settings that bind its authority.
+type Limits struct {
+	DefaultTTL, MaxTTL time.Duration
+	AllowedManagedKeys []string
+}
+
+// Authority is one mount's CA. Reading and issuing go by an immutable view of
+// issuers, keys, roles and settings, which each change replaces once it is
+// durable; so the way of a certificate takes no lock and parses nothing.
+type Authority struct {
+	cfg   Config
+	space store.Keyspace
+
+	limits atomic.Pointer[Limits]
+	view   atomic.Pointer[view]
+
+	changing sync.Mutex // held by whoever changes the view
+
+	rebuilding sync.Mutex // held by whoever renews a CRL
+	access     sync.Map   // managed keys of any_mount: *permission
+}
+
+// Open reads an authority's state.
+func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
+	a := &Authority{cfg: cfg, space: store.Of(cfg.UUID)}
+	a.SetLimits(limits)
+	err := cfg.Store.View(ctx, func(r store.Reader) error {
+		v, err := readView(r, a.space)
+		a.view.Store(v)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA %s: %w", cfg.UUID, err)
+	}
+	return a, nil
+}
+
+// SetLimits takes over the mount's settings.
+func (a *Authority) SetLimits(l Limits) {
+	l.AllowedManagedKeys = slices.Clone(l.AllowedManagedKeys)
+	a.limits.Store(&l)
+}
+
+// change makes a change of the view durable and then visible. prepare gets a
+// copy of the view to change, and writes the same to the store; it may run
+// twice, each time on a fresh copy.
+func (a *Authority) change(ctx context.Context, prepare func(v *view, tx store.Tx) error) error {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	var next *view
+	err := a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		next = a.view.Load().clone()
+		return prepare(next, tx)
+	})
+	if err != nil {
+		return err
+	}
+	next.settle()
+	a.view.Store(next)
+	return nil
+}
+
+// refuse is a user's mistake in Vault's words.
+func refuse(format string, args ...any) error { return vaultapi.BadRequest(format, args...) }
+
+// ErrNotFound is returned for what is not there: HTTP 404 without a text.
+var ErrNotFound error = &vaultapi.Error{Status: http.StatusNotFound, Errors: []string{}}

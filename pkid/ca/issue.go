@@ -1,0 +1,122 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"strings"
+
+	"github.com/hsmpki/hsmpki/pkid/issuance"
+	"github.com/hsmpki/hsmpki/pkid/role"
+	"github.com/hsmpki/hsmpki/pkid/store"
+)
+
+// IssueRequest is what a caller of issue, sign and sign-verbatim says.
+type IssueRequest struct {
+	Role   string // name; for Verbatim it may be empty
+	Issuer string // reference; empty: the role's
+	// CSR is nil for issue, where the key is made here.
+	CSR *role.CSR
+	// Wish is for issue and sign, Verbatim for sign-verbatim; one is set.
+	Wish      *role.Wish
+	Verbatim  *role.Verbatim
+	RequestID string
+	Requester string // who asks, for the record
+}
+
+// Issued is a new certificate.
+type Issued struct {
+	Serial      string // colon hex
+	DER         []byte
+	Certificate *x509.Certificate
+	Issuer      *Issuer
+	Key         crypto.Signer // of issue; nil otherwise
+	Warnings    []string
+}
+
+// Issue makes a certificate under a role: for a key that is made here, or for
+// the one that signed a CSR. What it returns is durable, unless the role says
+// that certificates are not stored.
+func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, error) {
+	// Step 1: the role, and the issuer that it or the path names.
+	v := a.view.Load()
+	r := v.roles[strings.ToLower(req.Role)]
+	if r == nil && (req.Verbatim == nil || req.Role != "") {
+		return nil, refuse("unknown role: %s", req.Role)
+	}
+	out := &Issued{}
+	public, err := a.subjectKey(r, req, out)
+	if err != nil {
+		return nil, err
+	}
+	ref := req.Issuer
+	if ref == "" && r != nil {
+		ref = r.IssuerRef
+	}
+	if ref == "" {
+		ref = "default"
+	}
+	issuer, key, err := v.forIssuing(ref)
+	if err != nil {
+		return nil, err
+	}
+	out.Issuer = issuer
+
+	// Step 2: may it be? Names, times, usages, in Vault's order.
+	now := a.cfg.Now()
+	terms := a.terms(now, issuer.Certificate, issuer.LeafNotAfter)
+	var template *issuance.Request
+	if req.Verbatim != nil {
+		template, out.Warnings, err = role.VerbatimRequest(r, req.Verbatim, req.CSR, terms)
+	} else {
+		template, out.Warnings, err = r.Request(req.Wish, req.CSR, terms)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if public != nil {
+		template.PublicKey = public
+	}
+
+	// Step 3: check what can be checked before the HSM is asked, then ask it.
+	prepared, err := issuer.issuance.Prepare(template, now)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+req.RequestID)
+	if err != nil {
+		return nil, err
+	}
+	if out.DER, out.Certificate, err = issuer.issuance.Issue(prepared, signer); err != nil {
+		return nil, err
+	}
+	out.Serial = issuance.FormatSerial(out.Certificate.SerialNumber)
+
+	// Step 4: keep it, and only then show it.
+	if r != nil && r.NoStore {
+		return out, nil
+	}
+	kept := &record{Issuer: issuer.ID, Role: req.Role, Requester: req.Requester, IssuedAt: now.Unix()}
+	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error { return a.putCertificate(tx, out.DER, out.Certificate, kept) })
+	if err != nil {
+		a.cfg.Log.Error("a certificate was signed and could not be stored; it was not handed out", "serial", out.Serial, "error", err)
+		return nil, err
+	}
+	return out, nil
+}
+
+// subjectKey makes the key of a certificate that is to be issued with one. With
+// a CSR there is nothing to make.
+func (a *Authority) subjectKey(r *role.Role, req *IssueRequest, out *Issued) (crypto.PublicKey, error) {
+	if req.CSR != nil {
+		return nil, nil
+	}
+	kind, bits, err := r.LeafKey()
+	if err != nil {
+		return nil, err
+	}
+	if out.Key, err = leafKey(kind, bits); err != nil {
+		return nil, err
+	}
+	return out.Key.Public(), nil
+}

@@ -1,0 +1,220 @@
+package ca
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/hsm"
+	"github.com/hsmpki/hsmpki/pkid/role"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// Key is a mount's entry for a key pair at hsmd. It is immutable, and there is
+// one for each key pair, however many issuers use it.
+type Key struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// ManagedName and ManagedUUID are hsmd's; Internal says that hsmd made the
+	// key for this mount and named it.
+	ManagedName string `json:"managed_key_name"`
+	ManagedUUID string `json:"managed_key_id"`
+	Internal    bool   `json:"internal"`
+	SPKI        []byte `json:"public_key"`
+
+	hsm hsm.Key
+}
+
+func decodeKey(value []byte) (*Key, error) {
+	k := new(Key)
+	if err := json.Unmarshal(value, k); err != nil {
+		return nil, err
+	}
+	return k, k.complete()
+}
+
+func (k *Key) complete() error {
+	var err error
+	k.hsm, err = hsm.NewKey(k.ManagedName, k.SPKI)
+	return err
+}
+
+// Type is the key's type in the words of the API: rsa, ec or ed25519.
+func (k *Key) Type() string {
+	switch k.hsm.Public.(type) {
+	case *rsa.PublicKey:
+		return role.KeyRSA
+	case *ecdsa.PublicKey:
+		return role.KeyEC
+	case ed25519.PublicKey:
+		return role.KeyEd25519
+	}
+	return fmt.Sprintf("%T", k.hsm.Public)
+}
+
+// Keys lists the mount's keys in order of id, and the default's id.
+func (a *Authority) Keys() (all []*Key, defaultID string) {
+	v := a.view.Load()
+	for _, k := range v.keys {
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(x, y *Key) int { return strings.Compare(x.ID, y.ID) })
+	return all, v.settings.DefaultKey
+}
+
+// Key finds a key by id, name or "default".
+func (a *Authority) Key(ref string) (*Key, error) { return a.view.Load().key(ref) }
+
+func (v *view) key(ref string) (*Key, error) {
+	if strings.EqualFold(ref, "default") {
+		if ref = v.settings.DefaultKey; ref == "" {
+			return nil, refuse("no default key currently configured")
+		}
+	}
+	if k := v.keys[ref]; k != nil {
+		return k, nil
+	}
+	for _, k := range v.keys {
+		if k.Name != "" && k.Name == ref {
+			return k, nil
+		}
+	}
+	return nil, refuse("unable to find PKI key for reference: %s", ref)
+}
+
+func (v *view) keyOf(spki []byte) *Key {
+	for _, k := range v.keys {
+		if bytes.Equal(k.SPKI, spki) {
+			return k
+		}
+	}
+	return nil
+}
+
+// permission is what hsmd last said of a managed key's any_mount.
+type permission struct {
+	anyMount bool
+	at       time.Time
+}
+
+// permissionAge is how old that may be.
+const permissionAge = time.Minute
+
+// signer gives the key for one act, if the mount may still use it. Taking a
+// managed key off the mount's list stops its issuers at once.
+func (a *Authority) signer(ctx context.Context, k *Key, use string) (*hsm.Signer, error) {
+	if err := a.permitted(ctx, k); err != nil {
+		return nil, err
+	}
+	return a.cfg.Keys.Signer(ctx, k.hsm, use), nil
+}
+
+func (a *Authority) permitted(ctx context.Context, k *Key) error {
+	if k.Internal || slices.Contains(a.limits.Load().AllowedManagedKeys, k.ManagedName) {
+		return nil
+	}
+	if known, ok := a.access.Load(k.ManagedName); ok && a.cfg.Now().Sub(known.(*permission).at) < permissionAge {
+		return a.mayUse(k.ManagedName, known.(*permission).anyMount)
+	}
+	response, err := a.cfg.Keys.Describe(ctx, &wire.DescribeRequest{Key: k.ManagedName})
+	if err != nil {
+		return err
+	}
+	if len(response.Keys) != 1 {
+		return wire.Errorf(wire.UnknownKey, "no managed key %q", k.ManagedName)
+	}
+	anyMount := response.Keys[0].Definition.AnyMount
+	a.access.Store(k.ManagedName, &permission{anyMount, a.cfg.Now()})
+	return a.mayUse(k.ManagedName, anyMount)
+}
+
+func (a *Authority) mayUse(name string, anyMount bool) error {
+	if anyMount || slices.Contains(a.limits.Load().AllowedManagedKeys, name) {
+		return nil
+	}
+	return refuse("managed key %q is not allowed for this mount: list it in the mount's allowed_managed_keys (secrets tune -allowed-managed-keys=%s), or define it with any_mount", name, name)
+}
+
+// managed finds the key pair of a managed key, given by name or UUID, and has
+// it made where it is missing and its definition allows that.
+func (a *Authority) managed(ctx context.Context, name, uuid, requestID string) (*Key, error) {
+	info, err := a.describe(ctx, name, uuid)
+	if err != nil {
+		return nil, err
+	}
+	d := &info.Definition
+	if err := a.mayUse(d.Name, d.AnyMount); err != nil {
+		return nil, err
+	}
+	response, err := a.cfg.Keys.Describe(ctx, &wire.DescribeRequest{Key: d.Name, Find: true})
+	if err != nil {
+		return nil, err
+	}
+	if len(response.Keys) != 1 {
+		return nil, wire.Errorf(wire.UnknownKey, "no managed key %q", d.Name)
+	}
+	found := response.Keys[0]
+	if found.Fault != nil && found.Fault.Code == wire.UnknownKey && d.AllowGenerateKey {
+		made, err := a.cfg.Keys.Generate(ctx, &wire.GenerateRequest{Key: d.Name, ID: requestID, Context: a.cfg.UUID + " " + requestID})
+		if err != nil {
+			return nil, err
+		}
+		found = made.Key
+	}
+	if err := found.Fault.Err(); err != nil {
+		return nil, err
+	}
+	return a.entry(&found, false)
+}
+
+func (a *Authority) describe(ctx context.Context, name, uuid string) (*wire.KeyInfo, error) {
+	// All that this client may use are asked for only where a UUID is to be
+	// found among them.
+	response, err := a.cfg.Keys.Describe(ctx, &wire.DescribeRequest{Key: name})
+	if err != nil {
+		return nil, err
+	}
+	for i := range response.Keys {
+		d := &response.Keys[i].Definition
+		if name != "" && d.Name == name || name == "" && d.UUID == uuid {
+			return &response.Keys[i], nil
+		}
+	}
+	return nil, refuse("no managed key found with name %q or id %q", name, uuid)
+}
+
+// internal has hsmd make a key of its own naming. The request's id is in the
+// name, so that asking again gives the same key.
+func (a *Authority) internal(ctx context.Context, keyType string, bits int, requestID string) (*Key, error) {
+	kind, ok := map[string]wire.KeyType{
+		"rsa2048": wire.KeyRSA2048, "rsa3072": wire.KeyRSA3072, "rsa4096": wire.KeyRSA4096,
+		"ec256": wire.KeyP256, "ec384": wire.KeyP384, "ec521": wire.KeyP521, "ed255190": wire.KeyEd25519,
+	}[fmt.Sprintf("%s%d", keyType, bits)]
+	if !ok {
+		return nil, refuse("a CA key of key_type %s and key_bits %d is not made in an HSM here; rsa 2048, 3072 and 4096, ec 256, 384 and 521, and ed25519 are", keyType, bits)
+	}
+	made, err := a.cfg.Keys.Generate(ctx, &wire.GenerateRequest{ID: requestID, Type: kind, Context: a.cfg.UUID + " " + requestID})
+	if err != nil {
+		return nil, err
+	}
+	return a.entry(&made.Key, true)
+}
+
+// entry is the mount's entry for a key pair: the one that there is, or one to
+// be stored with whatever it is needed for.
+func (a *Authority) entry(info *wire.KeyInfo, internal bool) (*Key, error) {
+	if known := a.view.Load().keyOf(info.PublicKey); known != nil {
+		return known, nil
+	}
+	k := &Key{
+		ID: newID(), ManagedName: info.Definition.Name, ManagedUUID: info.Definition.UUID, Internal: internal, SPKI: info.PublicKey,
+	}
+	return k, k.complete()
+}
