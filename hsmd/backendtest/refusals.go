@@ -21,6 +21,7 @@ func refusesRequests(t *testing.T, b *Backend) {
 	}{
 		{"another key's SPKI", func(r *wire.SignRequest) { r.SPKI = make([]byte, 32) }, wire.KeyChanged},
 		{"an unknown key", func(r *wire.SignRequest) { r.Key = "nobody" }, wire.UnknownKey},
+		{"a curve that the key is not on", func(r *wire.SignRequest) { r.Scheme, r.Digest = wire.ECDSAP384SHA384, sized(r.Digest, 48) }, wire.Invalid},
 		{"another mechanism's scheme", func(r *wire.SignRequest) { r.Scheme = wire.RSAPKCS1SHA256 }, wire.Invalid},
 		{"an unknown scheme", func(r *wire.SignRequest) { r.Scheme = 0x0203 }, wire.Invalid},
 	} {
@@ -40,6 +41,14 @@ func refusesRequests(t *testing.T, b *Backend) {
 	if _, err := b.sign(t, "ec", public, wire.ECDSAP256SHA256); err != nil {
 		t.Errorf("after all the refusals: %v", err)
 	}
+}
+
+// sized is a digest of another length, or none where there was none.
+func sized(digest []byte, size int) []byte {
+	if digest == nil {
+		return nil
+	}
+	return make([]byte, size)
 }
 
 // refusesDefinitions: a definition that leads nowhere says so at its use.

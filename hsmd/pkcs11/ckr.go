@@ -3,6 +3,7 @@
 package pkcs11
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,6 +34,11 @@ func (m *module) failure(call, token string, err error) *wire.Error {
 		e.RetryAfter = time.Second
 	}
 	return e
+}
+
+// gaveUp is the failure of a caller whose time was up while he waited.
+func gaveUp(ctx context.Context) *wire.Error {
+	return &wire.Error{Code: wire.Unavailable, RetryAfter: time.Second, Message: "waiting for the token: " + context.Cause(ctx).Error()}
 }
 
 // ckrName is a code as PKCS#11 spells it, with its number; a vendor's own code

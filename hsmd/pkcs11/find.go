@@ -3,6 +3,9 @@
 package pkcs11
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"encoding/hex"
 	"fmt"
 
@@ -72,6 +75,44 @@ func (t *token) suits(session p11.SessionHandle, handle p11.ObjectHandle, k *key
 	}
 	if got != want {
 		return wire.Errorf(wire.Invalid, "managed key %q: the key found has type 0x%x (CKA_KEY_TYPE), mechanism 0x%04x signs with type 0x%x", k.definition.Name, got, k.definition.PKCS11.Mechanism, want)
+	}
+	for _, refused := range []struct {
+		kind  uint
+		value bool
+		why   string
+		made  bool // only of keys that hsmd may make
+	}{
+		{p11.CKA_SIGN, false, "may not sign (CKA_SIGN is false)", false},
+		{p11.CKA_ALWAYS_AUTHENTICATE, true, "wants its PIN for each signature (CKA_ALWAYS_AUTHENTICATE): not built yet", false},
+		// Held to what Generate makes, so that a key which was refused after
+		// its generation is not taken at the next try.
+		{p11.CKA_EXTRACTABLE, true, "can leave the token (CKA_EXTRACTABLE is true); without allow_generate_key it would be used", true},
+		{p11.CKA_SENSITIVE, false, "can be read (CKA_SENSITIVE is false); without allow_generate_key it would be used", true},
+	} {
+		raw, err := t.attribute(session, handle, refused.kind)
+		if err != nil {
+			return err
+		}
+		if len(raw) == 1 && (raw[0] != 0) == refused.value && (!refused.made || k.definition.AllowGenerateKey) {
+			return wire.Errorf(wire.Invalid, "managed key %q: the key found %s", k.definition.Name, refused.why)
+		}
+	}
+	return nil
+}
+
+// fits measures a key that was found by its definition.
+func fits(k *key, public crypto.PublicKey) error {
+	d := k.definition.PKCS11
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		bits := public.N.BitLen()
+		if bits != 2048 && bits != 3072 && bits != 4096 || d.KeyBits != 0 && d.KeyBits != bits {
+			return wire.Errorf(wire.Invalid, "managed key %q: the key found is RSA of %d bits; 2048, 3072 and 4096 are used, and its definition says %d", k.definition.Name, bits, d.KeyBits)
+		}
+	case *ecdsa.PublicKey:
+		if want := curves[curveOIDs[d.Curve].String()]; d.Curve != "" && want != public.Curve {
+			return wire.Errorf(wire.Invalid, "managed key %q: the key found is on %s, its definition says %s", k.definition.Name, public.Params().Name, d.Curve)
+		}
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *Service) Generate(ctx context.Context, req *wire.GenerateRequest) (*wir
 	case t.making <- struct{}{}:
 		defer func() { <-t.making }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, gaveUp(ctx)
 	}
 	k.drop()
 	f, err := s.look(ctx, k)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
+	"errors"
 	"sync/atomic"
 
 	p11 "github.com/miekg/pkcs11"
@@ -52,7 +53,7 @@ func (s *Service) look(ctx context.Context, k *key) (*found, error) {
 	case k.looking <- struct{}{}:
 		defer func() { <-k.looking }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, gaveUp(ctx)
 	}
 	before := k.found.Load()
 	if before != nil && before.generation == before.token.loginGeneration() {
@@ -60,6 +61,9 @@ func (s *Service) look(ctx context.Context, k *key) (*found, error) {
 	}
 	now, err := s.find(ctx, k)
 	if err != nil {
+		if errors.Is(err, wire.UnknownKey) {
+			k.drop()
+		}
 		return nil, err
 	}
 	// Another key pair may be there now than before: whoever asks for a
@@ -85,18 +89,24 @@ func (s *Service) find(ctx context.Context, k *key) (*found, error) {
 	for attempt := 0; ; attempt++ {
 		f := &found{token: t, generation: t.loginGeneration()}
 		err := t.sessions.use(ctx, func(session p11.SessionHandle) error {
-			var err error
+			// Without a login the private keys are hidden, not gone.
+			err := t.stillIn(session)
+			if err != nil {
+				return err
+			}
 			if f.handle, err = s.findPrivate(session, t, k); err != nil {
 				return err
 			}
-			f.public, f.spki, err = t.publicKey(session, f.handle, k)
-			return err
+			if f.public, f.spki, err = t.publicKey(session, f.handle, k); err != nil {
+				return err
+			}
+			return fits(k, f.public)
 		})
 		if err == nil {
 			f.id = sha256.Sum256(f.spki)
 			return f, nil
 		}
-		if attempt > 0 || !s.again(t, f.generation, err) {
+		if attempt > 1 || !s.again(t, f.generation, err) {
 			return nil, t.module.failure("looking for the key", t.String(), err)
 		}
 		if err := s.login(ctx, t, k); err != nil {

@@ -33,23 +33,23 @@ func (s *Service) login(ctx context.Context, t *token, k *key) error {
 	case t.signing <- struct{}{}:
 		defer func() { <-t.signing }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return gaveUp(ctx)
 	}
 	refuse := func(format string, args ...any) error {
 		return wire.Errorf(wire.LoginRefused, "managed key %q: "+format, append([]any{k.definition.Name}, args...)...)
 	}
 	d := k.definition.PKCS11
-	mac := s.pinMAC(k, t.serial)
+	mark := s.fingerprint(t.serial, d.PIN)
 	in, with := t.state()
 	switch {
 	case d.Login == "none" && with == nil:
 		return nil
-	case with != nil && (d.Login == "none" || !hmac.Equal(mac, with)):
+	case with != nil && (d.Login == "none" || !hmac.Equal(mark, with)):
 		return refuse("token %s is logged in with another PIN than this definition's", t)
 	case in:
 		return nil
 	}
-	if reason := s.mayTry(t, k, mac); reason != "" {
+	if reason := s.mayTry(t, k, mark); reason != "" {
 		return refuse("%s", reason)
 	}
 	info, err := t.module.GetTokenInfo(t.slot)
@@ -62,15 +62,15 @@ func (s *Service) login(ctx context.Context, t *token, k *key) error {
 	case info.Flags&p11.CKF_USER_PIN_FINAL_TRY != 0:
 		return refuse("token %s has one try left (CKF_USER_PIN_FINAL_TRY), which is not taken; log in once by hand with the right PIN", t)
 	}
-	if err := s.try(ctx, t, k, mac); err != nil {
+	if err := s.try(ctx, t, k, mark); err != nil {
 		return err
 	}
-	t.enter(mac)
+	t.enter(mark)
 	return nil
 }
 
 // try is the one place where a PIN is shown to a token.
-func (s *Service) try(ctx context.Context, t *token, k *key, mac []byte) error {
+func (s *Service) try(ctx context.Context, t *token, k *key, mark []byte) error {
 	session, done, err := t.loginSession(ctx)
 	if err != nil {
 		return err
@@ -85,9 +85,10 @@ func (s *Service) try(ctx context.Context, t *token, k *key, mac []byte) error {
 		t.lost(t.loginGeneration())
 	}
 	failure := t.module.failure("C_Login", t.String(), err)
-	if failure.Code == wire.LoginRefused {
+	if failure.Code == wire.LoginRefused && !isCKR(err, p11.CKR_USER_PIN_NOT_INITIALIZED) {
 		s.mu.Lock()
-		s.refusals = append(s.refusals, wire.Refusal{MAC: mac, TokenSerial: t.serial, At: time.Now().Unix(), FromWire: k.worker.FromWire})
+		s.refusals = append(s.refusals, wire.Refusal{MAC: s.pinMAC(k, t.serial), TokenSerial: t.serial, At: time.Now().Unix(), FromWire: k.worker.FromWire})
+		s.refused[string(mark)] = true
 		s.mu.Unlock()
 		failure = wire.Errorf(wire.LoginRefused, "managed key %q: the token refused the PIN, which is not tried again: %s", k.definition.Name, failure.Message)
 	}
@@ -96,16 +97,18 @@ func (s *Service) try(ctx context.Context, t *token, k *key, mac []byte) error {
 
 // mayTry applies what is remembered before the token is asked, and gives the
 // reason why not.
-func (s *Service) mayTry(t *token, k *key, mac []byte) string {
+func (s *Service) mayTry(t *token, k *key, mark []byte) string {
 	if k.definition.PKCS11.PIN == "" {
 		return "its definition has no PIN"
 	}
 	s.mu.Lock()
 	refusals := append(append([]wire.Refusal(nil), k.worker.Refusals...), s.refusals...)
+	here := s.refused[string(mark)]
 	s.mu.Unlock()
+	mac := s.pinMAC(k, t.serial)
 	overWire := map[string]bool{} // hsmd's list and ours may both have one
 	for _, r := range refusals {
-		if bytes.Equal(r.MAC, mac) {
+		if here || bytes.Equal(r.MAC, mac) {
 			return "token " + t.String() + " has refused this PIN before; it is not tried again until the PIN in the definition changes"
 		}
 		if r.FromWire && r.TokenSerial == t.serial && time.Since(time.Unix(r.At, 0)) < wireRefusalWindow {
@@ -116,6 +119,29 @@ func (s *Service) mayTry(t *token, k *key, mac []byte) string {
 		return "token " + t.String() + " has refused two PINs that came over the wire in the last 24 hours; define the key in hsmd's configuration"
 	}
 	return ""
+}
+
+// fingerprint tells the PINs of a token apart inside this process, whichever
+// stanza they came with.
+func (s *Service) fingerprint(serial, pin string) []byte {
+	h := hmac.New(sha256.New, s.ownKey)
+	h.Write([]byte(serial + "\x00" + pin))
+	return h.Sum(nil)
+}
+
+// stillIn checks in a session that the token has not logged us out.
+func (t *token) stillIn(session p11.SessionHandle) error {
+	if _, with := t.state(); with == nil {
+		return nil
+	}
+	info, err := t.module.GetSessionInfo(session)
+	if err != nil {
+		return err
+	}
+	if info.State == p11.CKS_RO_PUBLIC_SESSION || info.State == p11.CKS_RW_PUBLIC_SESSION {
+		return p11.Error(p11.CKR_USER_NOT_LOGGED_IN)
+	}
+	return nil
 }
 
 // pinMAC names a PIN without telling it.

@@ -55,6 +55,8 @@ func input(req *wire.SignRequest) (mechanism, []byte, error) {
 	hash := req.Scheme.Hash()
 	digest := req.Digest
 	switch {
+	case len(req.Digest) == 0 && len(req.Message) == 0:
+		return mechanism{}, nil, wire.Errorf(wire.Invalid, "there is nothing to sign: neither a digest nor a message")
 	case hash == 0 && len(req.Digest) > 0:
 		return mechanism{}, nil, wire.Errorf(wire.Invalid, "%s signs the message, not a digest", req.Scheme)
 	case hash == 0:

@@ -99,7 +99,7 @@ func (p *pool) take(ctx context.Context) (p11.SessionHandle, error) {
 			}
 		case <-ctx.Done():
 			p.leave(turn)
-			return 0, ctx.Err()
+			return 0, gaveUp(ctx)
 		}
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +20,7 @@ import (
 type Service struct {
 	log     *slog.Logger
 	started time.Time
-	ownKey  []byte // for refusals, where hsmd gives no key
+	ownKey  []byte // of fingerprints, which never leave the process
 
 	loading chan struct{} // taken by whoever loads the library
 
@@ -28,6 +31,7 @@ type Service struct {
 	keys        map[string]*key
 	known       map[uint]*token // by slot
 	refusals    []wire.Refusal  // since the start
+	refused     map[string]bool // fingerprints of the PINs in refusals
 }
 
 // New makes a Service without a library; the first Configure names it.
@@ -35,7 +39,7 @@ func New(log *slog.Logger) *Service {
 	own := make([]byte, 32)
 	rand.Read(own)
 	return &Service{log: log, started: time.Now(), ownKey: own, loading: make(chan struct{}, 1),
-		keys: map[string]*key{}, known: map[uint]*token{}}
+		keys: map[string]*key{}, known: map[uint]*token{}, refused: map[string]bool{}}
 }
 
 // Close ends the use of the library. Where calls may still be under way,
@@ -56,7 +60,7 @@ func (s *Service) Configure(_ context.Context, req *wire.ConfigureRequest) (*wir
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.library.Library != "" && s.library.Library != req.Worker.Library {
+	if s.library.Library != "" && !sameFile(s.library.Library, req.Worker.Library) {
 		return nil, wire.Errorf(wire.Invalid, "this worker has library %s, not %s", s.library.Library, req.Worker.Library)
 	}
 	s.library = *req.Worker
@@ -70,6 +74,20 @@ func (s *Service) Configure(_ context.Context, req *wire.ConfigureRequest) (*wir
 	}
 	s.keys[d.Name] = newKey(d, *req.Worker)
 	return &wire.ConfigureResponse{UUID: d.UUID}, nil
+}
+
+// sameFile reports whether two paths lead to one library, which then is loaded
+// once for both.
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 // Forget implements [wire.Service].
@@ -108,7 +126,7 @@ func (s *Service) load(ctx context.Context) (*module, error) {
 	case s.loading <- struct{}{}:
 		defer func() { <-s.loading }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, gaveUp(ctx)
 	}
 	s.mu.Lock()
 	m = s.module
@@ -158,6 +176,7 @@ func (s *Service) described(name string) ([]*key, error) {
 	for _, k := range s.keys {
 		keys = append(keys, k)
 	}
+	slices.SortFunc(keys, func(a, b *key) int { return strings.Compare(a.definition.Name, b.definition.Name) })
 	return keys, nil
 }
 

@@ -4,6 +4,7 @@ package pkcs11
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"sync"
 
 	p11 "github.com/miekg/pkcs11"
@@ -41,7 +42,7 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		case k.running <- struct{}{}:
 			defer func() { <-k.running }()
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, gaveUp(ctx)
 		}
 	}
 	for attempt := 0; ; attempt++ {
@@ -52,6 +53,9 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		if subtle.ConstantTimeCompare(req.SPKI, f.id[:]) != 1 {
 			return nil, wire.Errorf(wire.KeyChanged, "managed key %q is not the key pair that was asked for", req.Key)
 		}
+		if !f.signs(req.Scheme) {
+			return nil, wire.Errorf(wire.Invalid, "managed key %q is on a curve that %s is not for", req.Key, req.Scheme)
+		}
 		signature, call, err := f.sign(ctx, mech, data)
 		if err == nil {
 			return &wire.SignResponse{Signature: signature}, nil
@@ -60,6 +64,16 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 			return nil, f.token.module.failure(call, f.token.String(), err)
 		}
 	}
+}
+
+// signs reports whether a scheme of the key's mechanism is for its curve. RSA
+// keys and Ed25519 take all schemes of their mechanism.
+func (f *found) signs(scheme wire.SignatureScheme) bool {
+	if _, ok := f.public.(*ecdsa.PublicKey); !ok {
+		return true
+	}
+	own, err := schemeFor(p11.CKM_ECDSA, f.public)
+	return err == nil && own == scheme
 }
 
 // recover climbs the first rungs: the handle is looked up again, the session

@@ -47,12 +47,20 @@ func (s *Service) tokens(m *module) ([]*token, error) {
 	if err != nil {
 		return nil, m.failure("C_GetSlotList", "", err)
 	}
+	infos := map[uint]p11.TokenInfo{}
+	for _, slot := range slots {
+		info, err := m.GetTokenInfo(slot)
+		if err == nil && info.Flags&p11.CKF_TOKEN_INITIALIZED != 0 {
+			infos[slot] = info
+		}
+	}
+	// Each signature takes the lock, so no call of the library is made under it.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*token
 	for _, slot := range slots {
-		info, err := m.GetTokenInfo(slot)
-		if err != nil || info.Flags&p11.CKF_TOKEN_INITIALIZED == 0 {
+		info, ok := infos[slot]
+		if !ok {
 			continue
 		}
 		label, serial := trim(info.Label), trim(info.SerialNumber)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -35,10 +36,25 @@ func newProcess(l Library, log *slog.Logger) *Process {
 // Configure implements [wire.Service]. The definition is kept for the workers
 // to come.
 func (p *Process) Configure(ctx context.Context, req *wire.ConfigureRequest) (*wire.ConfigureResponse, error) {
+	name := req.Definition.Name
 	p.mu.Lock()
-	p.definitions[req.Definition.Name] = req
+	before := p.definitions[name]
+	p.definitions[name] = req
 	p.mu.Unlock()
-	return ask(ctx, p, true, func(s wire.Service) (*wire.ConfigureResponse, error) { return s.Configure(ctx, req) })
+	answer, err := ask(ctx, p, true, func(s wire.Service) (*wire.ConfigureResponse, error) { return s.Configure(ctx, req) })
+	if errors.Is(err, wire.Invalid) {
+		// A definition that a worker refuses would keep each next one from starting.
+		p.mu.Lock()
+		if p.definitions[name] == req {
+			if before == nil {
+				delete(p.definitions, name)
+			} else {
+				p.definitions[name] = before
+			}
+		}
+		p.mu.Unlock()
+	}
+	return answer, err
 }
 
 // Forget implements [wire.Service].

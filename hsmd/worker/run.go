@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -32,6 +33,9 @@ func Run(newService func() Service) error {
 	if err := confine(); err != nil {
 		return err
 	}
+	// What ends hsmd is often sent to all of its processes; the worker ends when
+	// hsmd, which may have requests under way, hangs up.
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	file := os.NewFile(descriptor, "hsmd")
 	if file == nil {
 		return errors.New("hsmd worker is started by hsmd, not by hand")
