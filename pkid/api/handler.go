@@ -40,6 +40,9 @@ type Config struct {
 	// APIAddr is the URL at which clients reach pkid, "" if none is set.
 	APIAddr string
 
+	// StorageType is the label of the storage block, for sys/seal-status.
+	StorageType string
+
 	Version string // pkid's own
 	Log     *slog.Logger
 	Now     func() time.Time // default: time.Now

@@ -102,7 +102,11 @@ func (h *Handler) refusal(r *request, err error) (_ *vaultapi.Error, hidden bool
 	}
 	if e, is := errors.AsType[*wire.Error](err); is {
 		status := e.Code.HTTPStatus()
-		out := vaultapi.Errorf(status, "%s", e.Error())
+		text := e.Error()
+		if status == http.StatusBadRequest && e.Message != "" {
+			text = e.Message // the status says what the code would
+		}
+		out := vaultapi.Errorf(status, "%s", text)
 		if e.Code.Retryable() {
 			out.RetryAfter = max(e.RetryAfter, time.Second)
 		}

@@ -1,0 +1,44 @@
+package api
+
+import (
+	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
+
+// lookupSelf answers a peer as a token would be answered: it has policies, and
+// neither an id nor an end.
+func lookupSelf(h *Handler, r *request) (*answer, error) {
+	return &answer{data: map[string]any{
+		"accessor": "", "id": "", "path": "peer/" + r.who.name, "display_name": "peer-" + r.who.name, "entity_id": "", "meta": nil,
+		"policies": r.who.policies, "type": "service", "orphan": true, "renewable": false, "num_uses": 0,
+		"ttl": 0, "creation_ttl": 0, "explicit_max_ttl": 0, "expire_time": nil,
+		"creation_time": h.started.Unix(), "issue_time": h.started.UTC().Format(time.RFC3339),
+	}}, nil
+}
+
+// renewSelf refuses in the words that clients look for: a peer has no end that
+// could be put off.
+func renewSelf(*Handler, *request) (*answer, error) {
+	return nil, vaultapi.BadRequest("lease is not renewable")
+}
+
+// readCapabilities tells what the caller may do with each path. Whoever comes
+// as far as here has the root policy.
+func readCapabilities(_ *Handler, r *request) (*answer, error) {
+	paths := append(r.params.StringList("paths"), r.params.StringList("path")...)
+	if err := r.params.Err(); err != nil {
+		return nil, err
+	}
+	if len(paths) == 0 {
+		return nil, vaultapi.BadRequest("missing value for 'paths'")
+	}
+	data := map[string]any{}
+	for _, path := range paths {
+		data[path] = []string{rootPolicy}
+	}
+	if len(paths) == 1 {
+		data["capabilities"] = []string{rootPolicy}
+	}
+	return &answer{data: data, topLevel: true}, nil
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// keyUsages are the usages of a managed key; Terraform calls the last one
+// generate_random.
+var keyUsages = []string{"encrypt", "decrypt", "sign", "verify", "wrap", "unwrap", "mac", "random"}
+
+// definitionOf reads the fields of a key of type pkcs11. Whether they go
+// together is hsmd's to say.
+func definitionOf(p *vaultapi.Params, name string) (*wire.Definition, error) {
+	d := &wire.Definition{
+		Type: "pkcs11", Name: name,
+		AllowGenerateKey: p.Bool("allow_generate_key", false),
+		AllowReplaceKey:  p.Bool("allow_replace_key", false),
+		AllowStoreKey:    p.Bool("allow_store_key", false),
+		AnyMount:         p.Bool("any_mount", false),
+		PKCS11: &wire.PKCS11Definition{
+			Library: p.String("library"), TokenLabel: p.String("token_label"), TokenSerial: p.String("token_serial"),
+			PIN: p.String("pin"), Login: p.String("login"), KeyLabel: p.String("key_label"), KeyID: p.String("key_id"),
+			KeyBits: p.Int("key_bits", 0), Curve: p.String("curve"),
+			ForceRWSession: p.Bool("force_rw_session", false), MaxParallel: p.Int("max_parallel", 0),
+		},
+	}
+	var err error
+	if p.Has("slot") {
+		slot, bad := strconv.ParseUint(p.String("slot"), 10, 64)
+		if bad != nil {
+			return nil, vaultapi.BadRequest("slot must be the decimal number of a slot")
+		}
+		d.PKCS11.Slot = &slot
+	}
+	if d.PKCS11.Mechanism, err = mechanismOf(p); err != nil {
+		return nil, err
+	}
+	if d.Usages, err = usagesOf(p); err != nil {
+		return nil, err
+	}
+	return d, p.Err()
+}
+
+// mechanismOf reads a CKM number: "0x1041", or the decimal that reading gives.
+func mechanismOf(p *vaultapi.Params) (uint64, error) {
+	text := p.String("mechanism")
+	if text == "" {
+		return 0, vaultapi.BadRequest(`mechanism is required: the number of a PKCS#11 mechanism, such as "0x1041"`)
+	}
+	var n uint64
+	var err error
+	if digits, hex := strings.CutPrefix(strings.ToLower(text), "0x"); hex {
+		n, err = strconv.ParseUint(digits, 16, 64)
+	} else {
+		n, err = strconv.ParseUint(text, 10, 64)
+	}
+	if err != nil {
+		return 0, vaultapi.BadRequest(`mechanism %q: must be the number of a PKCS#11 mechanism, such as "0x1041"`, text)
+	}
+	return n, nil
+}
+
+func usagesOf(p *vaultapi.Params) ([]string, error) {
+	var usages []string
+	for _, usage := range p.StringList("usages") {
+		usage = strings.ToLower(usage)
+		if usage == "generate_random" {
+			usage = "random"
+		}
+		if !slices.Contains(keyUsages, usage) {
+			return nil, vaultapi.BadRequest("usages: %q is none of %s", usage, strings.Join(keyUsages, ", "))
+		}
+		usages = append(usages, usage)
+	}
+	return usages, nil
+}
+
+// describeKey is a definition as reading gives it: each field with the type
+// that it has, and no PIN.
+func describeKey(d *wire.Definition) map[string]any {
+	usages := d.Usages
+	if len(usages) == 0 {
+		usages = []string{"sign", "verify"}
+	}
+	data := map[string]any{
+		"UUID": d.UUID, "name": d.Name, "type": d.Type, "usages": usages,
+		"allow_generate_key": d.AllowGenerateKey, "allow_replace_key": d.AllowReplaceKey,
+		"allow_store_key": d.AllowStoreKey, "any_mount": d.AnyMount,
+	}
+	if p := d.PKCS11; p != nil {
+		data["library"], data["pin"] = p.Library, "redacted"
+		data["token_label"], data["key_label"], data["key_id"] = p.TokenLabel, p.KeyLabel, p.KeyID
+		data["mechanism"], data["key_bits"], data["curve"] = p.Mechanism, p.KeyBits, p.Curve
+		data["force_rw_session"], data["max_parallel"] = p.ForceRWSession, p.MaxParallel
+		if p.Slot != nil {
+			data["slot"] = *p.Slot
+		}
+		if p.TokenSerial != "" {
+			data["token_serial"] = p.TokenSerial
+		}
+		if p.Login != "" {
+			data["login"] = p.Login
+		}
+	}
+	return data
+}

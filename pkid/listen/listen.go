@@ -1,0 +1,146 @@
+// Package listen opens pkid's listeners, Unix sockets and TCP, and attaches to
+// each request who sent it. It knows no path of the API.
+//
+// Start at [Open].
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/wire/unixsock"
+)
+
+// What a client may take, so that a silent one is cut off.
+const (
+	headerBudget = 10 * time.Second // to send a request's header
+	bodyBudget   = time.Minute      // to send its body
+	idleBudget   = 2 * time.Minute  // between two requests
+
+	maxHeader = 64 << 10 // octets
+)
+
+// Listeners are the open listeners of a process.
+type Listeners struct {
+	open []net.Listener
+	log  *slog.Logger
+}
+
+// Open opens all listeners, or none. An error names the place in the
+// configuration.
+func Open(configured []config.Listener, log *slog.Logger) (*Listeners, error) {
+	ls := &Listeners{log: log}
+	for _, c := range configured {
+		l, err := open(c)
+		if err != nil {
+			ls.Close()
+			return nil, err
+		}
+		ls.open = append(ls.open, l)
+	}
+	return ls, nil
+}
+
+func open(c config.Listener) (net.Listener, error) {
+	switch c.Type {
+	case "unix":
+		l, err := unixsock.Listen(unixsock.Config{Path: c.Address, Mode: c.SocketMode.Std(), User: c.SocketUser, Group: c.SocketGroup})
+		if err != nil {
+			return nil, c.Place.Errorf("address", "listener: %v", err)
+		}
+		return l, nil
+	case "tcp":
+		return openTCP(c)
+	}
+	return nil, fmt.Errorf("listener %q: no such type", c.Type)
+}
+
+// openTCP opens a TCP listener with TLS 1.2 or better, or without any on the
+// loopback interface.
+func openTCP(c config.Listener) (net.Listener, error) {
+	var settings *tls.Config
+	if !c.TLSDisable {
+		certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+		if err != nil {
+			return nil, c.Place.Errorf("tls_cert_file", "listener: TLS certificate: %v", err)
+		}
+		settings = &tls.Config{
+			Certificates: []tls.Certificate{certificate},
+			MinVersion:   tls.VersionTLS12,
+			NextProtos:   []string{"h2", "http/1.1"},
+		}
+	}
+	l, err := net.Listen("tcp", c.Address)
+	if err != nil {
+		return nil, c.Place.Errorf("address", "listener: %v", err)
+	}
+	if settings != nil {
+		return tls.NewListener(l, settings), nil
+	}
+	// "localhost" is a name, and names can be made to mean anything.
+	if addr, ok := l.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
+		l.Close()
+		return nil, c.Place.Errorf("tls_disable", "listener: tls_disable: %s is not a loopback address", l.Addr())
+	}
+	return l, nil
+}
+
+// Addrs are the addresses of the listeners, in the order of the configuration.
+func (ls *Listeners) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(ls.open))
+	for i, l := range ls.open {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
+
+// Serve serves handler on all listeners until ctx is done or one of them
+// fails, then lets requests under way finish, for as long as grace allows, and
+// closes everything.
+func (ls *Listeners) Serve(ctx context.Context, handler http.Handler, grace time.Duration) error {
+	server := &http.Server{
+		Handler:           withDeadlines(handler),
+		ConnContext:       withIdentity,
+		ReadHeaderTimeout: headerBudget,
+		IdleTimeout:       idleBudget,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(ls.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, len(ls.open))
+	var running sync.WaitGroup
+	for _, l := range ls.open {
+		running.Go(func() {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	ending, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if late := server.Shutdown(ending); late != nil {
+		ls.log.Warn("requests under way were cut off", "after", grace)
+		server.Close()
+	}
+	running.Wait()
+	return err
+}
+
+// Close closes the listeners, for a process that does not come to serve them.
+func (ls *Listeners) Close() {
+	for _, l := range ls.open {
+		l.Close()
+	}
+}
