@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -8,111 +9,121 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// Key is a managed key that pkid has come to know: its name at hsmd, and its
-// public half, which is what it is known by.
+// Key is a key pair at hsmd: the name it is asked for by, and the public key
+// that tells whether it is still the same.
 type Key struct {
-	Name   string
-	SPKI   []byte // DER of the SubjectPublicKeyInfo
-	Public crypto.PublicKey
-
-	id [sha256.Size]byte
+	Name   string           // of the managed key
+	SPKI   []byte           // DER of its SubjectPublicKeyInfo
+	Public crypto.PublicKey // the same, parsed
 }
 
-// NewKey parses what hsmd describes.
+// NewKey parses spki, the DER of a SubjectPublicKeyInfo (RFC 5280, section
+// 4.1.2.7).
 func NewKey(name string, spki []byte) (Key, error) {
 	public, err := x509.ParsePKIXPublicKey(spki)
 	if err != nil {
-		return Key{}, fmt.Errorf("public key of managed key %q: %w", name, err)
+		return Key{}, fmt.Errorf("hsm: public key of %q: %w", name, err)
 	}
-	return Key{Name: name, SPKI: spki, Public: public, id: sha256.Sum256(spki)}, nil
+	return Key{Name: name, SPKI: bytes.Clone(spki), Public: public}, nil
 }
 
-// Signer signs whole messages with one key, for one request. It implements
-// [crypto.MessageSigner], through which crypto/x509 hands over the bytes
-// themselves; hsmd signs nothing that it cannot read.
+// Signer is one use of a key: it implements [crypto.MessageSigner] for the time
+// of ctx. crypto/x509 hands it the whole to-be-signed bytes and returns its
+// errors as they are, so that the [*wire.Error] stays in the chain.
 type Signer struct {
-	ctx    context.Context
-	client *Client
-	key    Key
-	use    string
+	client  *Client
+	ctx     context.Context
+	key     Key
+	context string
 }
 
-// Signer makes a signer whose signatures are asked for under ctx. use (mount and
-// request id) goes to hsmd's log.
+var _ crypto.MessageSigner = (*Signer)(nil)
+
+// Signer makes a signer for the requests that ctx covers. use goes to hsmd's
+// log: the mount and the request's id. It costs nothing and cannot fail;
+// whether there is such a key shows when it signs.
 func (c *Client) Signer(ctx context.Context, key Key, use string) *Signer {
-	if _, known := c.used.Load(key.Name); !known {
-		c.used.Store(key.Name, key.SPKI)
-	}
-	return &Signer{ctx: ctx, client: c, key: key, use: use}
+	return &Signer{client: c, ctx: ctx, key: key, context: use}
 }
 
 // Public implements [crypto.Signer].
 func (s *Signer) Public() crypto.PublicKey { return s.key.Public }
 
-// Sign implements [crypto.Signer] by refusing: a digest says nothing of what is
-// signed.
+// Sign implements [crypto.Signer] by failing: hsmd signs what it can read, and
+// a digest says nothing.
 func (s *Signer) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
-	return nil, errors.New("hsmd signs messages, not digests; this caller does not know crypto.MessageSigner")
+	return nil, wire.Errorf(wire.Invalid, "hsmd signs messages, not digests: use SignMessage (crypto.SignMessage)")
 }
 
-// SignMessage implements [crypto.MessageSigner].
-func (s *Signer) SignMessage(_ io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
-	scheme, err := schemeOf(s.key.Public, opts)
+// SignMessage implements [crypto.MessageSigner]. opts is the hash for RSA
+// (PKCS#1 v1.5) and ECDSA, an [*rsa.PSSOptions] for RSA-PSS, and 0 for Ed25519.
+// rand is not used: what randomness a signature needs is the token's.
+func (s *Signer) SignMessage(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
+	scheme, err := SchemeOf(s.key.Public, opts)
 	if err != nil {
 		return nil, err
 	}
-	response, err := s.client.Sign(s.ctx, &wire.SignRequest{
-		Key: s.key.Name, SPKI: s.key.id[:], Scheme: scheme, Message: message, Context: s.use,
+	digest := sha256.Sum256(s.key.SPKI)
+	answer, err := s.client.Sign(s.ctx, &wire.SignRequest{
+		Key: s.key.Name, SPKI: digest[:], Scheme: scheme, Message: msg, Context: s.context,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return response.Signature, nil
+	return answer.Signature, nil
 }
 
-var rsaSchemes = map[crypto.Hash][2]wire.SignatureScheme{ // PKCS#1 v1.5, PSS
-	crypto.SHA256: {wire.RSAPKCS1SHA256, wire.RSAPSSSHA256},
-	crypto.SHA384: {wire.RSAPKCS1SHA384, wire.RSAPSSSHA384},
-	crypto.SHA512: {wire.RSAPKCS1SHA512, wire.RSAPSSSHA512},
-}
-
-// schemeOf names what crypto/x509 asks for. A curve has one hash.
-func schemeOf(public crypto.PublicKey, opts crypto.SignerOpts) (wire.SignatureScheme, error) {
+// SchemeOf names the signature that opts ask of a key, or says with
+// [wire.Invalid] why there is none.
+func SchemeOf(public crypto.PublicKey, opts crypto.SignerOpts) (wire.SignatureScheme, error) {
+	if opts == nil {
+		opts = crypto.Hash(0)
+	}
 	hash := opts.HashFunc()
-	var scheme wire.SignatureScheme
-	switch key := public.(type) {
+	var byHash map[crypto.Hash]wire.SignatureScheme
+	switch public := public.(type) {
 	case *rsa.PublicKey:
-		pss, isPSS := opts.(*rsa.PSSOptions)
-		if isPSS && pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != hash.Size() {
-			return 0, fmt.Errorf("RSA-PSS with a salt of %d octets is not made; the salt is as long as the hash", pss.SaltLength)
-		}
-		scheme = rsaSchemes[hash][0]
-		if isPSS {
-			scheme = rsaSchemes[hash][1]
+		byHash = rsaSchemes
+		if pss, ok := opts.(*rsa.PSSOptions); ok {
+			if pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != hash.Size() {
+				return 0, wire.Errorf(wire.Invalid, "RSA-PSS is signed with a salt as long as the hash only")
+			}
+			byHash = pssSchemes
 		}
 	case *ecdsa.PublicKey:
-		switch size := key.Params().BitSize; {
-		case size == 256 && hash == crypto.SHA256:
-			scheme = wire.ECDSAP256SHA256
-		case size == 384 && hash == crypto.SHA384:
-			scheme = wire.ECDSAP384SHA384
-		case size == 521 && hash == crypto.SHA512:
-			scheme = wire.ECDSAP521SHA512
-		}
+		byHash = ecdsaSchemes[public.Curve.Params().Name]
 	case ed25519.PublicKey:
-		if hash == 0 {
-			scheme = wire.Ed25519
+		if o, ok := opts.(*ed25519.Options); ok && o.Context != "" {
+			return 0, wire.Errorf(wire.Invalid, "Ed25519 is signed without a context only")
 		}
+		byHash = ed25519Schemes
+	default:
+		return 0, wire.Errorf(wire.Invalid, "a key of type %T cannot sign", public)
 	}
-	if scheme == 0 {
-		return 0, fmt.Errorf("a %T does not sign with %s here", public, hash)
+	scheme, ok := byHash[hash]
+	if !ok {
+		return 0, wire.Errorf(wire.Invalid, "this key does not sign with %v", hash)
 	}
 	return scheme, nil
 }
+
+var (
+	rsaSchemes = map[crypto.Hash]wire.SignatureScheme{
+		crypto.SHA256: wire.RSAPKCS1SHA256, crypto.SHA384: wire.RSAPKCS1SHA384, crypto.SHA512: wire.RSAPKCS1SHA512,
+	}
+	pssSchemes = map[crypto.Hash]wire.SignatureScheme{
+		crypto.SHA256: wire.RSAPSSSHA256, crypto.SHA384: wire.RSAPSSSHA384, crypto.SHA512: wire.RSAPSSSHA512,
+	}
+	ecdsaSchemes = map[string]map[crypto.Hash]wire.SignatureScheme{
+		"P-256": {crypto.SHA256: wire.ECDSAP256SHA256},
+		"P-384": {crypto.SHA384: wire.ECDSAP384SHA384},
+		"P-521": {crypto.SHA512: wire.ECDSAP521SHA512},
+	}
+	ed25519Schemes = map[crypto.Hash]wire.SignatureScheme{0: wire.Ed25519}
+)

@@ -1,62 +1,67 @@
 package hsm
 
 import (
-	"bytes"
 	"context"
 	"time"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// watchInterval is how often the keys in use are asked for without a cause.
-const watchInterval = time.Minute
+const (
+	// watchEvery is how often the keys are looked at while nothing happens.
+	watchEvery = time.Minute
+	// watchAgain is the pause after an attempt that failed.
+	watchAgain = 5 * time.Second
+)
 
-// watch describes the keys that have signed on each new connection and each
-// minute, so that the loss of one is in the log before a certificate is needed.
-// It says what changed, once.
-func (c *Client) watch(ctx context.Context) {
-	defer close(c.ended)
-	ticker := time.NewTicker(watchInterval)
-	defer ticker.Stop()
-	trouble := map[string]string{}
+// Watch describes all keys that pkid may use, now, on each new connection and
+// each minute, and calls seen with what hsmd says of them, or with why it says
+// nothing. That is how pkid learns of a lost key or of lost hsmd before a
+// caller does; and as each look dials where there is no connection, it is how
+// the connection comes back while nobody asks for it. No token is touched.
+// Watch returns when ctx is done or the client is closed.
+func (c *Client) Watch(ctx context.Context, seen func(keys []wire.KeyInfo, err error)) {
 	for {
+		select { // what this look is about to see
+		case <-c.connected:
+		default:
+		}
+		keys, err := c.Describe(ctx, &wire.DescribeRequest{})
+		if ctx.Err() != nil || c.isClosed() {
+			return
+		}
+		pause := watchEvery
+		if err != nil {
+			pause = watchAgain
+			seen(nil, err)
+		} else {
+			seen(keys.Keys, nil)
+		}
 		select {
+		case <-time.After(pause):
+		case <-c.lost():
+		case <-c.connected:
+		case <-c.stop:
+			return
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-		case <-c.wake:
 		}
-		c.used.Range(func(name, spki any) bool {
-			now := c.look(ctx, name.(string), spki.([]byte))
-			if ctx.Err() != nil {
-				return false
-			}
-			switch before := trouble[name.(string)]; {
-			case now != "" && now != before:
-				c.cfg.Log.Error("a CA key cannot be used", "managed_key", name, "reason", now)
-			case now == "" && before != "":
-				c.cfg.Log.Info("a CA key can be used again", "managed_key", name)
-			}
-			trouble[name.(string)] = now
-			return true
-		})
 	}
 }
 
-// look gives what is wrong with a key, "" for nothing.
-func (c *Client) look(ctx context.Context, name string, spki []byte) string {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	response, err := c.Describe(ctx, &wire.DescribeRequest{Key: name, Find: true})
-	switch {
-	case err != nil:
-		return err.Error()
-	case len(response.Keys) != 1:
-		return "hsmd does not describe it"
-	case response.Keys[0].Fault != nil:
-		return response.Keys[0].Fault.Err().Error()
-	case !bytes.Equal(response.Keys[0].PublicKey, spki):
-		return "another key pair is there under its name"
+// lost is closed when the connection breaks, and nil, which never is, while
+// there is none.
+func (c *Client) lost() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == nil {
+		return nil
 	}
-	return ""
+	return c.link.Done()
+}
+
+func (c *Client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
