@@ -182,3 +182,11 @@ func (v *view) freeNames(issuerName, keyName string, key []byte) error {
 	}
 	return nil
 }
+
+// IsRoot reports whether the nth certificate of the chain is a root: one that
+// certifies its own key. Every root made here has both key identifiers.
+func (i *Issuer) IsRoot(n int) bool {
+	cert := i.Certificate
+	return n == len(i.Chain)-1 && bytes.Equal(cert.RawSubject, cert.RawIssuer) &&
+		(len(cert.AuthorityKeyId) == 0 || bytes.Equal(cert.AuthorityKeyId, cert.SubjectKeyId))
+}

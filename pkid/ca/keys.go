@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/hsm"
+	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
+	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -218,3 +220,22 @@ func (a *Authority) entry(info *wire.KeyInfo, internal bool) (*Key, error) {
 	}
 	return k, k.complete()
 }
+
+// SetDefaultKey makes the key with this reference the default.
+func (a *Authority) SetDefaultKey(ctx context.Context, ref string) error {
+	if strings.EqualFold(ref, "default") {
+		return refuse("reference must be to a key by id or name, not to the default")
+	}
+	return a.change(ctx, func(v *view, tx store.Tx) error {
+		k, err := v.key(ref)
+		if err != nil {
+			return err
+		}
+		v.settings.DefaultKey = k.ID
+		return v.putSettings(tx, a.space)
+	})
+}
+
+// SubjectKeyID is the key identifier that certificates for the key have (RFC
+// 5280, section 4.2.1.2, method 1).
+func (k *Key) SubjectKeyID() ([]byte, error) { return issuance.KeyID(k.hsm.Public) }

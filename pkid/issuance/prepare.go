@@ -193,3 +193,10 @@ func encodePublicKey(key crypto.PublicKey) (spki, keyID []byte, err error) {
 	sum := sha1.Sum(bits)
 	return spki, sum[:], nil
 }
+
+// KeyID is the key identifier that certificates for a public key have (RFC
+// 5280, section 4.2.1.2, method 1).
+func KeyID(key crypto.PublicKey) ([]byte, error) {
+	_, id, err := encodePublicKey(key)
+	return id, err
+}

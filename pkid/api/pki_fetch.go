@@ -1,0 +1,113 @@
+package api
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
+
+// ofDefault answers with what the default issuer gives, or with nothing (204)
+// as long as there is none: clients tell a mount without a CA by that.
+func ofDefault(r *request, contentType string, octets func(*ca.Issuer) []byte) (*answer, error) {
+	if !r.mount.Authority.HasIssuer() {
+		return &answer{contentType: contentType}, nil
+	}
+	i, err := r.mount.Authority.Issuer("default")
+	if err != nil {
+		return nil, err
+	}
+	return &answer{raw: octets(i), contentType: contentType}, nil
+}
+
+// pkiCA serves ca and cert/ca/raw.
+func pkiCA(_ *Handler, r *request) (*answer, error) {
+	return ofDefault(r, typeCert, func(i *ca.Issuer) []byte { return i.DER })
+}
+
+// pkiCAPEM serves ca/pem and cert/ca/raw/pem.
+func pkiCAPEM(_ *Handler, r *request) (*answer, error) {
+	return ofDefault(r, typeCertPEM, func(i *ca.Issuer) []byte { return []byte(i.PEM) })
+}
+
+// pkiCAChain serves ca_chain: PEM, under the content type that Vault gives it.
+func pkiCAChain(_ *Handler, r *request) (*answer, error) {
+	return ofDefault(r, typeCert, func(i *ca.Issuer) []byte { return []byte(strings.Join(i.ChainPEM, "\n")) })
+}
+
+// certificateAnswer is the data of cert/:serial and its kin.
+func certificateAnswer(pem string) *answer {
+	return &answer{data: map[string]any{"certificate": pem, "revocation_time": 0, "revocation_time_rfc3339": ""}}
+}
+
+// pkiCertCA serves cert/ca.
+func pkiCertCA(_ *Handler, r *request) (*answer, error) {
+	i, err := r.mount.Authority.Issuer("default")
+	if err != nil {
+		return nil, err
+	}
+	return certificateAnswer(i.PEM), nil
+}
+
+// pkiCertCAChain serves cert/ca_chain.
+func pkiCertCAChain(_ *Handler, r *request) (*answer, error) {
+	i, err := r.mount.Authority.Issuer("default")
+	if err != nil {
+		return nil, err
+	}
+	chain := strings.Join(i.ChainPEM, "\n")
+	a := certificateAnswer(chain)
+	a.data["ca_chain"] = chain
+	return a, nil
+}
+
+// pkiCert serves cert/:serial.
+func pkiCert(_ *Handler, r *request) (*answer, error) {
+	der, err := r.mount.Authority.Certificate(r.ctx, r.vars["serial"])
+	if err != nil {
+		return nil, err
+	}
+	return certificateAnswer(ca.PEM("CERTIFICATE", der)), nil
+}
+
+// pkiCertRaw serves cert/:serial/raw.
+func pkiCertRaw(_ *Handler, r *request) (*answer, error) {
+	return r.rawCert(typeCert, func(der []byte) []byte { return der })
+}
+
+// pkiCertPEM serves cert/:serial/raw/pem.
+func pkiCertPEM(_ *Handler, r *request) (*answer, error) {
+	return r.rawCert(typeCertPEM, func(der []byte) []byte { return []byte(ca.PEM("CERTIFICATE", der)) })
+}
+
+// rawCert answers 204 where there is no certificate, as Vault does.
+func (r *request) rawCert(contentType string, encode func([]byte) []byte) (*answer, error) {
+	der, err := r.mount.Authority.Certificate(r.ctx, r.vars["serial"])
+	if errors.Is(err, ca.ErrNotFound) {
+		return &answer{contentType: contentType}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &answer{raw: encode(der), contentType: contentType}, nil
+}
+
+// pkiListCerts serves LIST certs, a page of it with after and limit.
+func pkiListCerts(_ *Handler, r *request) (*answer, error) {
+	after, limit := r.params.String("after"), r.params.Int("limit", 0)
+	if err := r.params.Err(); err != nil {
+		return nil, err
+	}
+	if limit < 0 {
+		return nil, vaultapi.BadRequest("limit=%d: must not be negative", limit)
+	}
+	serials, err := r.mount.Authority.Serials(r.ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	if len(serials) == 0 {
+		return nil, vaultapi.NotFound()
+	}
+	return &answer{data: map[string]any{"keys": serials}}, nil
+}

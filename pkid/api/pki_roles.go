@@ -1,0 +1,67 @@
+package api
+
+import (
+	"errors"
+
+	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/role"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
+
+// pkiListRoles serves LIST roles.
+func pkiListRoles(_ *Handler, r *request) (*answer, error) {
+	names := r.mount.Authority.Roles()
+	if len(names) == 0 {
+		return nil, vaultapi.NotFound()
+	}
+	return &answer{data: map[string]any{"keys": names}}, nil
+}
+
+// pkiReadRole serves GET roles/:name.
+func pkiReadRole(_ *Handler, r *request) (*answer, error) {
+	found, err := r.mount.Authority.Role(r.vars["name"])
+	if err != nil {
+		return nil, err
+	}
+	data, err := found.Response()
+	return &answer{data: data}, err
+}
+
+// pkiWriteRole serves POST roles/:name, which replaces the whole role.
+func pkiWriteRole(_ *Handler, r *request) (*answer, error) {
+	made, warnings, err := role.FromParams(r.params)
+	if err != nil {
+		return nil, err
+	}
+	return r.putRole(made, warnings)
+}
+
+// pkiPatchRole serves PATCH roles/:name.
+func pkiPatchRole(_ *Handler, r *request) (*answer, error) {
+	old, err := r.mount.Authority.Role(r.vars["name"])
+	if errors.Is(err, ca.ErrNotFound) {
+		return nil, vaultapi.BadRequest("Unable to fetch role entry to patch")
+	}
+	if err != nil {
+		return nil, err
+	}
+	made, warnings, err := old.Merge(r.params)
+	if err != nil {
+		return nil, err
+	}
+	return r.putRole(made, warnings)
+}
+
+func (r *request) putRole(made *role.Role, warnings []string) (*answer, error) {
+	more, err := r.mount.Authority.PutRole(r.ctx, r.vars["name"], made)
+	if err != nil {
+		return nil, err
+	}
+	data, err := made.Response()
+	return &answer{data: data, warnings: append(warnings, more...)}, err
+}
+
+// pkiDeleteRole serves DELETE roles/:name.
+func pkiDeleteRole(_ *Handler, r *request) (*answer, error) {
+	return nil, r.mount.Authority.DeleteRole(r.ctx, r.vars["name"])
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	ucli "github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/cli"
+	"github.com/hsmpki/hsmpki/pkid/hsm"
+	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/mounts"
+	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
+)
+
+// grace is how long requests under way may go on when pkid ends.
+const grace = 20 * time.Second
+
+func serverCommand() *ucli.Command {
+	return &ucli.Command{
+		Name:            "server",
+		Usage:           "run the daemon",
+		HideHelpCommand: true,
+		OnUsageError:    cli.UsageError,
+		Flags:           []ucli.Flag{&ucli.StringFlag{Name: "config", Usage: "`file` with the configuration (HCL)", Required: true}},
+		Action: func(c *ucli.Context) error {
+			if c.NArg() > 0 {
+				return ucli.Exit(fmt.Sprintf("%q: pkid server takes no arguments but -config=FILE", c.Args().First()), 1)
+			}
+			cfg, err := config.LoadPKID(c.String("config"))
+			if err != nil {
+				return ucli.Exit(err, 1)
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			if err := serve(ctx, cfg, logger(cfg.LogLevel)); err != nil {
+				return ucli.Exit(fmt.Sprintf("pkid: %v", err), 1)
+			}
+			return nil
+		},
+	}
+}
+
+// logger writes text for people and JSON for everybody else, to stderr.
+func logger(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+}
+
+// serve runs pkid until ctx is done. hsmd need not be there: what needs it
+// answers 503 until it is.
+func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) {
+	for _, w := range cfg.Warnings {
+		log.Warn(w.Error())
+	}
+	peers, err := listen.NewPeers(cfg.Peers)
+	if err != nil {
+		return err
+	}
+	state, err := pebblestore.Open(pebblestore.Config{Path: cfg.Storage.Path, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	keys, err := hsm.New(hsm.Config{Address: cfg.HSMD.Address, User: cfg.HSMD.User, Software: "pkid/" + version, Log: log})
+	if err != nil {
+		return cfg.HSMD.Place.Errorf("user", "%v", err)
+	}
+	defer keys.Close()
+	table, err := mounts.Open(ctx, mounts.Settings{Store: state, Keys: keys, Now: time.Now, Log: log})
+	if err != nil {
+		return err
+	}
+	defer table.Close()
+	handler, err := api.New(api.Config{
+		Mounts: table, Keys: keys, Peers: peers, APIAddr: cfg.APIAddr, StorageType: cfg.Storage.Type, Version: version, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	listeners, err := listen.Open(cfg.Listeners, log)
+	if err != nil {
+		return err
+	}
+
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	var background sync.WaitGroup
+	defer background.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	background.Go(func() {
+		for {
+			select {
+			case <-hangups:
+				log.Warn("reload is not built yet, restart to take a new configuration")
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	background.Go(func() { keys.Watch(ctx, watcher(table, log)) })
+
+	log.Info("pkid is ready", "version", version, "mounts", len(table.List()))
+	notify(log, daemon.SdNotifyReady)
+	err = listeners.Serve(ctx, handler, grace)
+	notify(log, daemon.SdNotifyStopping)
+	log.Info("pkid ends")
+	return err
+}
+
+// notify tells systemd, where it started pkid and wants to know.
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd could not be told", "state", state, "error", err)
+	}
+}
