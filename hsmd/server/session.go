@@ -22,7 +22,6 @@ type session struct {
 
 // granted is the peer's grant under one state.
 type granted struct {
-	state *State
 	table *grant.Table
 	grant.Grant
 }

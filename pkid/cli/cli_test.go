@@ -121,7 +121,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{args: "secrets nonsense", code: 1, says: `"nonsense" is no command`},
 		{args: "write -nonsense x", code: 1, says: "flag provided but not defined"},
 		{args: "write x", code: 1, says: "Must supply data or use -force"},
-		{args: "write x novalue", code: 1, says: "Failed to parse K=V data"},
+		{args: "write x novalue", code: 1, says: "failed to parse K=V data"},
 		{args: "write x a=@/does/not/exist", code: 1, says: "/does/not/exist"},
 		{args: "write x a=- b=-", code: 1, says: "standard input can be read only once"},
 		{args: "read", code: 1, says: "Not enough arguments"},

@@ -37,7 +37,7 @@ func parseData(args []string, stdin io.Reader) (map[string]any, error) {
 		}
 		key, value, found := strings.Cut(arg, "=")
 		if !found || key == "" {
-			return nil, fmt.Errorf("Failed to parse K=V data: invalid key/value pair %q: format must be key=value", redactPair(arg))
+			return nil, fmt.Errorf("failed to parse K=V data: invalid key/value pair %q: format must be key=value", redactPair(arg))
 		}
 		switch {
 		case value == "-":
@@ -90,7 +90,7 @@ func addObject(data map[string]any, arg string, readStdin func() ([]byte, error)
 	}
 	var object map[string]any
 	if err := json.Unmarshal(b, &object); err != nil {
-		return fmt.Errorf("Failed to parse K=V data: %s holds no JSON object: %w", arg, err)
+		return fmt.Errorf("failed to parse K=V data: %s holds no JSON object: %w", arg, err)
 	}
 	for k, v := range object {
 		data[k] = v

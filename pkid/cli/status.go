@@ -34,8 +34,7 @@ func statusCommand() *cli.Command {
 			if s.format != "table" {
 				err = s.encode(answer.Secret.Bare)
 			} else {
-				answer.Secret.Data = answer.Secret.Bare
-				err = s.show(answer.Secret)
+				err = s.table([]string{"Key", "Value"}, statusRows(answer.Secret.Bare))
 			}
 			if err == nil && answer.Secret.Bare["sealed"] == true {
 				return cli.Exit("", exitServer)
@@ -43,4 +42,18 @@ func statusCommand() *cli.Command {
 			return err
 		},
 	}
+}
+
+// statusRows are the fields with the names that Vault's CLI gives them.
+func statusRows(fields map[string]any) [][]string {
+	rows := [][]string{}
+	for _, row := range [][2]string{
+		{"Seal Type", "type"}, {"Initialized", "initialized"}, {"Sealed", "sealed"}, {"Total Shares", "n"}, {"Threshold", "t"},
+		{"Version", "version"}, {"Storage Type", "storage_type"}, {"Cluster Name", "cluster_name"}, {"pkid Version", "pkid_version"},
+	} {
+		if value, ok := fields[row[1]]; ok {
+			rows = append(rows, []string{row[0], text(value)})
+		}
+	}
+	return rows
 }

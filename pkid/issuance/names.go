@@ -13,7 +13,7 @@ import (
 
 // The context tags of GeneralName (RFC 5280, section 4.2.1.6).
 const (
-	tagOther = cbasn1.Tag(0x80 | 0x20 | 0)
+	tagOther = cbasn1.Tag(0x80 | 0x20)
 	tagEmail = cbasn1.Tag(0x80 | 1)
 	tagDNS   = cbasn1.Tag(0x80 | 2)
 	tagURI   = cbasn1.Tag(0x80 | 6)

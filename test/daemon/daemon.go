@@ -22,6 +22,7 @@ type HSMD struct {
 	State  string // its state_dir
 	Socket string
 	Config string // path of its file
+	Level  string // log_level; default "debug"
 }
 
 // PKID is a running pkid.
@@ -31,6 +32,7 @@ type PKID struct {
 	State  string // Pebble's folder
 	Socket string
 	Config string
+	Level  string       // log_level; default "debug"
 	HTTP   *http.Client // goes to the Unix socket, whatever the URL's host
 
 	hsmd   string // hsmd's socket
@@ -101,12 +103,19 @@ func (h *HSMD) Write(t testing.TB, blocks string) {
 	t.Helper()
 	writeFile(t, h.Config, fmt.Sprintf(`
 state_dir = %q
-log_level = "debug"
+log_level = %q
 listener "unix" {
   address     = %q
   socket_mode = "0666"
 }
-`, h.State, h.Socket)+blocks)
+`, h.State, level(h.Level), h.Socket)+blocks)
+}
+
+func level(set string) string {
+	if set == "" {
+		return "debug"
+	}
+	return set
 }
 
 // NewPKID writes a file for pkid with the blocks given, and does not start it.
@@ -126,17 +135,24 @@ func NewPKID(t testing.TB, h *HSMD, blocks string) *PKID {
 	return p
 }
 
+// Quiet makes a pkid that has not been started log warnings only.
+func (p *PKID) Quiet(t testing.TB) {
+	t.Helper()
+	p.Level = "warn"
+	p.write(t)
+}
+
 func (p *PKID) write(t testing.TB) {
 	t.Helper()
 	writeFile(t, p.Config, fmt.Sprintf(`
-log_level = "debug"
+log_level = %q
 storage "pebble" { path = %q }
 hsmd { address = %q }
 listener "unix" {
   address     = %q
   socket_mode = "0666"
 }
-`, p.State, p.hsmd, p.Socket)+p.blocks)
+`, level(p.Level), p.State, p.hsmd, p.Socket)+p.blocks)
 }
 
 // OnStateOf makes a pkid that has not been started use another's state.
