@@ -45,7 +45,7 @@ func encode(b *bytes.Buffer, v any) error { return encoder.MarshalToBuffer(v, b)
 // decode reads exactly one value.
 func decode(raw []byte, v any) error {
 	if err := decoder.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("malformed CBOR: %w", err)
+		return fmt.Errorf("malformed CBOR: %v", err) // not wrapped: io.EOF in it is not the end of the stream
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func decode(raw []byte, v any) error {
 func decodeFirst(raw []byte, v any) ([]byte, error) {
 	rest, err := decoder.UnmarshalFirst(raw, v)
 	if err != nil {
-		return nil, fmt.Errorf("malformed CBOR: %w", err)
+		return nil, fmt.Errorf("malformed CBOR: %v", err)
 	}
 	return rest, nil
 }
