@@ -6,7 +6,7 @@ set -euo pipefail
 # What to look for, and the package of Debian and Ubuntu that has it.
 build=(gcc=gcc /usr/include/stdlib.h=libc6-dev)
 demo=("${build[@]}" softhsm2-util=softhsm2 openssl=openssl)
-tests=("${demo[@]}" pkcs11-tool=opensc p11-kit=p11-kit /usr/lib/*/pkcs11/p11-kit-client.so=p11-kit-modules p11tool=gnutls-bin certutil=libnss3-tools)
+tests=("${demo[@]}" pkcs11-tool=opensc p11-kit=p11-kit /usr/lib/*/pkcs11/p11-kit-client.so=p11-kit-modules p11tool=gnutls-bin certutil=libnss3-tools curl=curl)
 
 case ${1:-} in
 build) needs=("${build[@]}") ;;
