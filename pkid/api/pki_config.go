@@ -5,6 +5,12 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
+var configRoutes = []route{
+	{pattern: "config/urls", help: "Where relying parties find what belongs to the CA", ops: both(read, pkiReadURLs, update, pkiWriteURLs)},
+	{pattern: "config/issuers", help: "The default issuer", ops: both(read, pkiReadDefaultIssuer, update, pkiWriteDefaultIssuer)},
+	{pattern: "config/keys", help: "The default key", ops: both(read, pkiReadDefaultKey, update, pkiWriteDefaultKey)},
+}
+
 // pkiReadURLs serves GET config/urls.
 func pkiReadURLs(_ *Handler, r *request) (*answer, error) {
 	return urlsAnswer(r.mount.Authority.URLs()), nil

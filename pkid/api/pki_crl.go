@@ -7,6 +7,17 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/ca"
 )
 
+var crlRoutes = []route{
+	{pattern: "issuer/:issuer_ref/crl", help: "An issuer's CRL", stranger: true, ops: one(read, pkiIssuerCRL)},
+	{pattern: "issuer/:issuer_ref/crl/der", help: "An issuer's CRL", stranger: true, ops: one(read, pkiIssuerCRLDER)},
+	{pattern: "issuer/:issuer_ref/crl/pem", help: "An issuer's CRL", stranger: true, ops: one(read, pkiIssuerCRLPEM)},
+	{pattern: "crl", help: "The default issuer's CRL (DER)", stranger: true, ops: one(read, pkiCRL)},
+	{pattern: "crl/pem", help: "The default issuer's CRL (PEM)", stranger: true, ops: one(read, pkiCRLPEM)},
+	{pattern: "cert/crl", help: "The default issuer's CRL", stranger: true, ops: one(read, pkiCertCRL)},
+	{pattern: "cert/crl/raw", help: "The default issuer's CRL (DER)", stranger: true, ops: one(read, pkiCRL)},
+	{pattern: "cert/crl/raw/pem", help: "The default issuer's CRL (PEM)", stranger: true, ops: one(read, pkiCRLPEM)},
+}
+
 // crl gives an issuer's CRL, nil where there is none.
 func (r *request) crl(ref string) (der []byte, made time.Time, err error) {
 	return r.mount.Authority.CRL(r.ctx, ref, r.id)

@@ -8,6 +8,19 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
+var fetchRoutes = []route{
+	{pattern: "ca", help: "The default issuer's certificate (DER)", stranger: true, ops: one(read, pkiCA)},
+	{pattern: "ca/pem", help: "The default issuer's certificate (PEM)", stranger: true, ops: one(read, pkiCAPEM)},
+	{pattern: "ca_chain", help: "The default issuer's chain (PEM)", stranger: true, ops: one(read, pkiCAChain)},
+	{pattern: "certs", help: "List the certificates' serial numbers", ops: both(list, pkiListCerts, read, pkiListCerts)},
+	{pattern: "cert/ca", help: "The default issuer's certificate", stranger: true, ops: one(read, pkiCertCA)},
+	{pattern: "cert/ca/raw", help: "The default issuer's certificate (DER)", stranger: true, ops: one(read, pkiCA)},
+	{pattern: "cert/ca/raw/pem", help: "The default issuer's certificate (PEM)", stranger: true, ops: one(read, pkiCAPEM)},
+	{pattern: "cert/ca_chain", help: "The default issuer's chain", stranger: true, ops: one(read, pkiCertCAChain)},
+	{pattern: "cert/:serial", help: "A certificate", stranger: true, ops: one(read, pkiCert)},
+	{pattern: "cert/:serial/raw", help: "A certificate (DER)", stranger: true, ops: one(read, pkiCertRaw)},
+}
+
 // ofDefault answers with what the default issuer gives, or with nothing (204)
 // as long as there is none: clients tell a mount without a CA by that.
 func ofDefault(r *request, contentType string, octets func(*ca.Issuer) []byte) (*answer, error) {

@@ -6,6 +6,17 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
+var issueRoutes = []route{
+	{pattern: "issuer/:issuer_ref/issue/:role", help: "Issue a certificate with a new key", ops: one(update, pkiIssue)},
+	{pattern: "issuer/:issuer_ref/sign/:role", help: "Sign a CSR", ops: one(update, pkiSign)},
+	{pattern: "issuer/:issuer_ref/sign-verbatim", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
+	{pattern: "issuer/:issuer_ref/sign-verbatim/:role", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
+	{pattern: "issue/:role", help: "Issue a certificate with a new key", ops: one(update, pkiIssue)},
+	{pattern: "sign/:role", help: "Sign a CSR", ops: one(update, pkiSign)},
+	{pattern: "sign-verbatim", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
+	{pattern: "sign-verbatim/:role", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
+}
+
 // pkiIssue serves issue/:role.
 func pkiIssue(_ *Handler, r *request) (*answer, error) {
 	return r.issue(&ca.IssueRequest{Wish: role.ReadWish(r.params)})

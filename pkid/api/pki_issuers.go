@@ -8,6 +8,15 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
+var issuerRoutes = []route{
+	{pattern: "issuers", help: "List the issuers", stranger: true, ops: both(list, pkiListIssuers, read, pkiListIssuers)},
+	{pattern: "issuer/:issuer_ref", help: "Read an issuer", ops: map[operation]handlerFunc{
+		read: pkiReadIssuer, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}},
+	{pattern: "issuer/:issuer_ref/json", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerJSON)},
+	{pattern: "issuer/:issuer_ref/der", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerDER)},
+	{pattern: "issuer/:issuer_ref/pem", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerPEM)},
+}
+
 // pkiListIssuers serves LIST issuers.
 func pkiListIssuers(_ *Handler, r *request) (*answer, error) {
 	all, byDefault := r.mount.Authority.Issuers()

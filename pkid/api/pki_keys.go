@@ -7,6 +7,11 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
+var keyRoutes = []route{
+	{pattern: "keys", help: "List the keys", ops: both(list, pkiListKeys, read, pkiListKeys)},
+	{pattern: "key/:key_ref", help: "Read a key", ops: map[operation]handlerFunc{read: pkiReadKey, update: pkiNotBuilt, delete: pkiNotBuilt}},
+}
+
 // pkiListKeys serves LIST keys.
 func pkiListKeys(_ *Handler, r *request) (*answer, error) {
 	all, byDefault := r.mount.Authority.Keys()

@@ -8,6 +8,12 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
+var roleRoutes = []route{
+	{pattern: "roles", help: "List the roles", ops: both(list, pkiListRoles, read, pkiListRoles)},
+	{pattern: "roles/:name", help: "A role: what may be issued under it", ops: map[operation]handlerFunc{
+		read: pkiReadRole, update: pkiWriteRole, patch: pkiPatchRole, delete: pkiDeleteRole}},
+}
+
 // pkiListRoles serves LIST roles.
 func pkiListRoles(_ *Handler, r *request) (*answer, error) {
 	names := r.mount.Authority.Roles()

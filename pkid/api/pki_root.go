@@ -8,6 +8,10 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/role"
 )
 
+var rootRoutes = []route{
+	{pattern: "root/generate/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
+}
+
 // pkiGenerateRoot serves root/generate/:type.
 func pkiGenerateRoot(_ *Handler, r *request) (*answer, error) {
 	p := r.params

@@ -2,64 +2,15 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
-// pkiRoutes are the paths below a pki mount. Those that a stranger may read are
-// those that Vault lets him.
+// pkiRoutes are the paths below a pki mount, listed in the files that serve
+// them. Those that a stranger may read are those that Vault lets him.
 func pkiRoutes() []route {
-	routes := []route{
-		{pattern: "root/generate/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
-
-		{pattern: "issuers", help: "List the issuers", stranger: true, ops: both(list, pkiListIssuers, read, pkiListIssuers)},
-		{pattern: "issuer/:issuer_ref", help: "Read an issuer", ops: map[operation]handlerFunc{
-			read: pkiReadIssuer, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}},
-		{pattern: "issuer/:issuer_ref/json", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerJSON)},
-		{pattern: "issuer/:issuer_ref/der", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerDER)},
-		{pattern: "issuer/:issuer_ref/pem", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerPEM)},
-		{pattern: "issuer/:issuer_ref/crl", help: "An issuer's CRL", stranger: true, ops: one(read, pkiIssuerCRL)},
-		{pattern: "issuer/:issuer_ref/crl/der", help: "An issuer's CRL", stranger: true, ops: one(read, pkiIssuerCRLDER)},
-		{pattern: "issuer/:issuer_ref/crl/pem", help: "An issuer's CRL", stranger: true, ops: one(read, pkiIssuerCRLPEM)},
-		{pattern: "issuer/:issuer_ref/issue/:role", help: "Issue a certificate with a new key", ops: one(update, pkiIssue)},
-		{pattern: "issuer/:issuer_ref/sign/:role", help: "Sign a CSR", ops: one(update, pkiSign)},
-		{pattern: "issuer/:issuer_ref/sign-verbatim", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
-		{pattern: "issuer/:issuer_ref/sign-verbatim/:role", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
-
-		{pattern: "keys", help: "List the keys", ops: both(list, pkiListKeys, read, pkiListKeys)},
-		{pattern: "key/:key_ref", help: "Read a key", ops: map[operation]handlerFunc{read: pkiReadKey, update: pkiNotBuilt, delete: pkiNotBuilt}},
-
-		{pattern: "config/urls", help: "Where relying parties find what belongs to the CA", ops: both(read, pkiReadURLs, update, pkiWriteURLs)},
-		{pattern: "config/issuers", help: "The default issuer", ops: both(read, pkiReadDefaultIssuer, update, pkiWriteDefaultIssuer)},
-		{pattern: "config/keys", help: "The default key", ops: both(read, pkiReadDefaultKey, update, pkiWriteDefaultKey)},
-
-		{pattern: "roles", help: "List the roles", ops: both(list, pkiListRoles, read, pkiListRoles)},
-		{pattern: "roles/:name", help: "A role: what may be issued under it", ops: map[operation]handlerFunc{
-			read: pkiReadRole, update: pkiWriteRole, patch: pkiPatchRole, delete: pkiDeleteRole}},
-
-		{pattern: "issue/:role", help: "Issue a certificate with a new key", ops: one(update, pkiIssue)},
-		{pattern: "sign/:role", help: "Sign a CSR", ops: one(update, pkiSign)},
-		{pattern: "sign-verbatim", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
-		{pattern: "sign-verbatim/:role", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
-
-		{pattern: "ca", help: "The default issuer's certificate (DER)", stranger: true, ops: one(read, pkiCA)},
-		{pattern: "ca/pem", help: "The default issuer's certificate (PEM)", stranger: true, ops: one(read, pkiCAPEM)},
-		{pattern: "ca_chain", help: "The default issuer's chain (PEM)", stranger: true, ops: one(read, pkiCAChain)},
-		{pattern: "crl", help: "The default issuer's CRL (DER)", stranger: true, ops: one(read, pkiCRL)},
-		{pattern: "crl/pem", help: "The default issuer's CRL (PEM)", stranger: true, ops: one(read, pkiCRLPEM)},
-
-		{pattern: "certs", help: "List the certificates' serial numbers", ops: both(list, pkiListCerts, read, pkiListCerts)},
-		{pattern: "cert/ca", help: "The default issuer's certificate", stranger: true, ops: one(read, pkiCertCA)},
-		{pattern: "cert/ca/raw", help: "The default issuer's certificate (DER)", stranger: true, ops: one(read, pkiCA)},
-		{pattern: "cert/ca/raw/pem", help: "The default issuer's certificate (PEM)", stranger: true, ops: one(read, pkiCAPEM)},
-		{pattern: "cert/ca_chain", help: "The default issuer's chain", stranger: true, ops: one(read, pkiCertCAChain)},
-		{pattern: "cert/crl", help: "The default issuer's CRL", stranger: true, ops: one(read, pkiCertCRL)},
-		{pattern: "cert/crl/raw", help: "The default issuer's CRL (DER)", stranger: true, ops: one(read, pkiCRL)},
-		{pattern: "cert/crl/raw/pem", help: "The default issuer's CRL (PEM)", stranger: true, ops: one(read, pkiCRLPEM)},
-		{pattern: "cert/:serial", help: "A certificate", stranger: true, ops: one(read, pkiCert)},
-		{pattern: "cert/:serial/raw", help: "A certificate (DER)", stranger: true, ops: one(read, pkiCertRaw)},
-		{pattern: "cert/:serial/raw/pem", help: "A certificate (PEM)", stranger: true, ops: one(read, pkiCertPEM)},
-	}
+	routes := slices.Concat(rootRoutes, issuerRoutes, keyRoutes, configRoutes, roleRoutes, issueRoutes, crlRoutes, fetchRoutes)
 	for _, pattern := range laterPaths {
 		routes = append(routes, route{pattern: pattern, help: "Not built yet", ops: map[operation]handlerFunc{
 			read: pkiNotBuilt, list: pkiNotBuilt, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}})
