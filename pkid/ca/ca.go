@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/hsm"
+	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -44,8 +45,9 @@ type Limits struct {
 // issuers, keys, roles and settings, which each change replaces once it is
 // durable; so the way of a certificate takes no lock and parses nothing.
 type Authority struct {
-	cfg   Config
-	space store.Keyspace
+	cfg       Config
+	space     store.Keyspace
+	inventory inventory.Inventory
 
 	limits atomic.Pointer[Limits]
 	view   atomic.Pointer[view]
@@ -58,7 +60,7 @@ type Authority struct {
 
 // Open reads an authority's state.
 func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
-	a := &Authority{cfg: cfg, space: store.Of(cfg.UUID)}
+	a := &Authority{cfg: cfg, space: store.Of(cfg.UUID), inventory: inventory.Of(cfg.UUID)}
 	a.SetLimits(limits)
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
 		v, err := readView(r, a.space)

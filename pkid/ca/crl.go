@@ -74,7 +74,7 @@ func (a *Authority) CRL(ctx context.Context, ref, requestID string) (der []byte,
 func (a *Authority) storedCRL(ctx context.Context, i *Issuer) (*crlRecord, error) {
 	var list *crlRecord
 	err := a.cfg.Store.View(ctx, func(r store.Reader) error {
-		raw, err := r.Get(a.space.CRL(i.ID))
+		raw, err := r.Get(a.space.CRL(string(i.group)))
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
@@ -114,5 +114,5 @@ func (a *Authority) renewCRL(ctx context.Context, i *Issuer, requestID string) (
 	if list, err = a.signCRL(ctx, i, k, number, a.cfg.Now(), requestID); err != nil {
 		return nil, err
 	}
-	return list, a.cfg.Store.Update(ctx, func(tx store.Tx) error { return putJSON(tx, a.space.CRL(i.ID), list) })
+	return list, a.cfg.Store.Update(ctx, func(tx store.Tx) error { return putJSON(tx, a.space.CRL(string(i.group)), list) })
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"strings"
 
+	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -35,8 +36,8 @@ type Issued struct {
 }
 
 // Issue makes a certificate under a role: for a key that is made here, or for
-// the one that signed a CSR. What it returns is durable, unless the role says
-// that certificates are not stored.
+// the one that signed a CSR. What it returns is durable; where the role says that
+// certificates are not stored, that the serial number was given is.
 func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, error) {
 	// Step 1: the role, and the issuer that it or the path names.
 	v := a.view.Load()
@@ -92,14 +93,17 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	}
 	out.Serial = issuance.FormatSerial(out.Certificate.SerialNumber)
 
-	// Step 4: keep it, and only then show it.
-	if r != nil && r.NoStore {
-		return out, nil
-	}
-	kept := &record{Issuer: issuer.ID, Role: req.Role, Requester: req.Requester, IssuedAt: now.Unix()}
-	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error { return a.putCertificate(tx, out.DER, out.Certificate, kept) })
+	// Step 4: keep it, or what revoking it takes, and only then show it.
+	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		if r != nil && r.NoStore {
+			return a.inventory.PutUnstored(tx, &inventory.Certificate{
+				Serial: out.Certificate.SerialNumber, Issuer: issuer.ID, Group: issuer.group, NotAfter: out.Certificate.NotAfter,
+			})
+		}
+		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, req.Role, req.Requester)
+	})
 	if err != nil {
-		a.cfg.Log.Error("a certificate was signed and could not be stored; it was not handed out", "serial", out.Serial, "error", err)
+		a.cfg.Log.Error("a certificate was signed and could not be recorded; it was not handed out", "serial", out.Serial, "error", err)
 		return nil, err
 	}
 	return out, nil

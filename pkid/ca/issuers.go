@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -29,6 +30,7 @@ type Issuer struct {
 	PEM            string                `json:"-"` // of the certificate, without a newline at its end
 	Chain          [][]byte              `json:"-"` // DER, this certificate first
 	ChainPEM       []string              `json:"-"`
+	group          inventory.Group
 	issuance       *issuance.Issuer
 	urls           URLs
 	crlAlgorithmID x509.SignatureAlgorithm
@@ -52,6 +54,7 @@ func (i *Issuer) complete(urls URLs) error {
 		return err
 	}
 	i.PEM = PEM("CERTIFICATE", i.DER)
+	i.group = inventory.GroupOf(i.Certificate)
 	// Chains are built among issuers when there are intermediates; a root's is
 	// itself.
 	i.Chain, i.ChainPEM = [][]byte{i.DER}, []string{i.PEM}

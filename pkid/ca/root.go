@@ -160,11 +160,11 @@ func (a *Authority) addRoot(v *view, tx store.Tx, issuer *Issuer, key *Key, list
 		return err
 	}
 	if list != nil {
-		if err := putJSON(tx, a.space.CRL(issuer.ID), list); err != nil {
+		if err := putJSON(tx, a.space.CRL(string(issuer.group)), list); err != nil {
 			return err
 		}
 	}
-	return a.putCertificate(tx, issuer.DER, issuer.Certificate, &record{Issuer: issuer.ID, IssuedAt: a.cfg.Now().Unix()})
+	return a.putCertificate(tx, issuer, issuer.DER, issuer.Certificate, a.cfg.Now(), "", "")
 }
 
 func putJSON(tx store.Tx, key []byte, value any) error {

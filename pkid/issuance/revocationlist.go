@@ -23,14 +23,6 @@ type RevocationList struct {
 	Algorithm x509.SignatureAlgorithm
 }
 
-// Revoked is one entry of a CRL.
-type Revoked struct {
-	SerialNumber *big.Int
-	RevokedAt    time.Time
-	// Reason is a CRLReason (RFC 5280, section 5.3.1); 0 leaves it out.
-	Reason int
-}
-
 // IssueRevocationList has the list signed, verifies the signature, and returns
 // it as DER. The issuer's certificate must allow it (cRLSign).
 func (i *Issuer) IssueRevocationList(list *RevocationList, signer crypto.MessageSigner) ([]byte, error) {

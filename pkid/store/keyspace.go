@@ -1,10 +1,5 @@
 package store
 
-import (
-	"encoding/binary"
-	"time"
-)
-
 // Every key of the state is made here; README.md lists them with their values.
 // A mount's data lies under its UUID, so that moving a mount is one write and
 // two mounts never see each other's.
@@ -51,35 +46,50 @@ func (k Keyspace) Role(name string) []byte { return []byte(string(k) + "role/" +
 // Roles bounds all roles.
 func (k Keyspace) Roles() (start, end []byte) { return bounds([]byte(string(k) + "role/")) }
 
-// CRL is where an issuer's complete CRL lies.
-func (k Keyspace) CRL(issuer string) []byte { return []byte(string(k) + "crl/" + issuer) }
-
 // Certificate is where a certificate lies, by the octets of its serial number.
-func (k Keyspace) Certificate(serial []byte) []byte {
-	return append([]byte(string(k)+"cert/"), serial...)
-}
+func (k Keyspace) Certificate(serial []byte) []byte { return k.key("cert/", serial) }
 
 // Certificates bounds all certificates, or those after a serial number.
-func (k Keyspace) Certificates(after []byte) (start, end []byte) {
-	start, end = bounds([]byte(string(k) + "cert/"))
-	if after != nil {
-		start = append(k.Certificate(after), 0)
+func (k Keyspace) Certificates(after []byte) (start, end []byte) { return k.after("cert/", after) }
+
+// CertificateSerial takes the serial number out of a certificate's key.
+func (k Keyspace) CertificateSerial(key []byte) []byte { return key[len(k)+len("cert/"):] }
+
+// Unstored is where it is kept that a serial number was given to a certificate
+// that is not stored (no_store).
+func (k Keyspace) Unstored(serial []byte) []byte { return k.key("unstored/", serial) }
+
+// Revoked is where a certificate's revocation lies.
+func (k Keyspace) Revoked(serial []byte) []byte { return k.key("revoked/", serial) }
+
+// AllRevoked bounds all revocations, or those after a serial number.
+func (k Keyspace) AllRevoked(after []byte) (start, end []byte) { return k.after("revoked/", after) }
+
+// RevokedSerial takes the serial number out of a revocation's key.
+func (k Keyspace) RevokedSerial(key []byte) []byte { return key[len(k)+len("revoked/"):] }
+
+// Compromised marks a public key, by the SHA-256 of its SubjectPublicKeyInfo,
+// of which a certificate was revoked for key compromise.
+func (k Keyspace) Compromised(spki [32]byte) []byte { return k.key("compromised/", spki[:]) }
+
+// key is a key of one of the mount's ranges.
+func (k Keyspace) key(of string, rest ...[]byte) []byte {
+	key := append(make([]byte, 0, len(k)+len(of)+64), k...)
+	key = append(key, of...)
+	for _, r := range rest {
+		key = append(key, r...)
+	}
+	return key
+}
+
+// after bounds a range, or what is in it after one of its keys.
+func (k Keyspace) after(of string, last []byte) (start, end []byte) {
+	start, end = bounds(k.key(of))
+	if last != nil {
+		start = append(k.key(of, last), 0)
 	}
 	return start, end
 }
-
-// Serial takes the serial number out of a certificate's key.
-func (k Keyspace) Serial(key []byte) []byte { return key[len(k)+len("cert/"):] }
-
-// Expiry is an entry of the index by notAfter: seconds since 1970, big endian
-// with the sign bit turned, so that the order is that of time.
-func (k Keyspace) Expiry(notAfter time.Time, serial []byte) []byte {
-	key := binary.BigEndian.AppendUint64([]byte(string(k)+"expiry/"), uint64(notAfter.Unix())^1<<63)
-	return append(key, serial...)
-}
-
-// CertificateCount is where the number of stored certificates is kept.
-func (k Keyspace) CertificateCount() []byte { return []byte(string(k) + "count/certs") }
 
 // bounds is the range of keys with a prefix.
 func bounds(prefix []byte) (start, end []byte) {
