@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"pkid/client":            {"pkid/vaultapi"},
 	"pkid/vaultapi":          nil,
 	"pkid/listen":            {"config", "wire/unixsock"},
-	"pkid/api":               {"pkid/vaultapi", "pkid/listen", "pkid/mounts", "pkid/ca", "pkid/role", "pkid/issuance", "pkid/store", "pkid/hsm", "wire"},
+	"pkid/api":               {"pkid/vaultapi", "pkid/listen", "pkid/mounts", "pkid/ca", "pkid/inventory", "pkid/role", "pkid/issuance", "pkid/store", "pkid/hsm", "wire"},
 	"pkid/mounts":            {"pkid/vaultapi", "pkid/store", "pkid/hsm", "pkid/ca"},
 	"pkid/ca":                {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/issuance", "pkid/role", "pkid/hsm", "wire"},
 	"pkid/inventory":         {"pkid/store", "pkid/issuance"},

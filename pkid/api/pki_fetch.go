@@ -5,20 +5,19 @@ import (
 	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
-	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
 var fetchRoutes = []route{
 	{pattern: "ca", help: "The default issuer's certificate (DER)", stranger: true, ops: one(read, pkiCA)},
 	{pattern: "ca/pem", help: "The default issuer's certificate (PEM)", stranger: true, ops: one(read, pkiCAPEM)},
 	{pattern: "ca_chain", help: "The default issuer's chain (PEM)", stranger: true, ops: one(read, pkiCAChain)},
-	{pattern: "certs", help: "List the certificates' serial numbers", ops: both(list, pkiListCerts, read, pkiListCerts)},
 	{pattern: "cert/ca", help: "The default issuer's certificate", stranger: true, ops: one(read, pkiCertCA)},
 	{pattern: "cert/ca/raw", help: "The default issuer's certificate (DER)", stranger: true, ops: one(read, pkiCA)},
 	{pattern: "cert/ca/raw/pem", help: "The default issuer's certificate (PEM)", stranger: true, ops: one(read, pkiCAPEM)},
 	{pattern: "cert/ca_chain", help: "The default issuer's chain", stranger: true, ops: one(read, pkiCertCAChain)},
 	{pattern: "cert/:serial", help: "A certificate", stranger: true, ops: one(read, pkiCert)},
 	{pattern: "cert/:serial/raw", help: "A certificate (DER)", stranger: true, ops: one(read, pkiCertRaw)},
+	{pattern: "cert/:serial/raw/pem", help: "A certificate (PEM)", stranger: true, ops: one(read, pkiCertPEM)},
 }
 
 // ofDefault answers with what the default issuer gives, or with nothing (204)
@@ -104,23 +103,4 @@ func (r *request) rawCert(contentType string, encode func([]byte) []byte) (*answ
 		return nil, err
 	}
 	return &answer{raw: encode(der), contentType: contentType}, nil
-}
-
-// pkiListCerts serves LIST certs, a page of it with after and limit.
-func pkiListCerts(_ *Handler, r *request) (*answer, error) {
-	after, limit := r.params.String("after"), r.params.Int("limit", 0)
-	if err := r.params.Err(); err != nil {
-		return nil, err
-	}
-	if limit < 0 {
-		return nil, vaultapi.BadRequest("limit=%d: must not be negative", limit)
-	}
-	serials, err := r.mount.Authority.Serials(r.ctx, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	if len(serials) == 0 {
-		return nil, vaultapi.NotFound()
-	}
-	return &answer{data: map[string]any{"keys": serials}}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
+	"strconv"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -25,6 +26,21 @@ var (
 	oidInvalidityDate = asn1.ObjectIdentifier{2, 5, 29, 24}
 )
 
+// reasons are the names of the CRLReasons (RFC 5280, section 5.3.1); 7 is not
+// used.
+var reasons = [...]string{
+	"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
+	"certificateHold", "", "removeFromCRL", "privilegeWithdrawn", "aACompromise",
+}
+
+// ReasonName is the name of a CRLReason.
+func ReasonName(reason int) string {
+	if reason < 0 || reason >= len(reasons) || reasons[reason] == "" {
+		return strconv.Itoa(reason)
+	}
+	return reasons[reason]
+}
+
 // EncodeRevoked gives the DER of an entry, as it stands in revokedCertificates
 // (RFC 5280, section 5.1.2.6). Entries are kept in this form, so that making a
 // CRL of them is a copy.
@@ -32,7 +48,7 @@ func EncodeRevoked(r Revoked) ([]byte, error) {
 	if r.SerialNumber == nil || r.SerialNumber.Sign() <= 0 {
 		return nil, fmt.Errorf("CRL entry: the serial number must be positive")
 	}
-	if r.Reason < 0 || r.Reason > 10 || r.Reason == 7 {
+	if r.Reason < 0 || r.Reason >= len(reasons) || reasons[r.Reason] == "" {
 		return nil, fmt.Errorf("CRL entry: there is no reason %d", r.Reason)
 	}
 	b := cryptobyte.NewBuilder(make([]byte, 0, 64))
