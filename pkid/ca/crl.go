@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
@@ -71,20 +72,25 @@ func (a *Authority) CRL(ctx context.Context, ref, requestID string) (der []byte,
 	return list.DER, list.ThisUpdate, nil
 }
 
-func (a *Authority) storedCRL(ctx context.Context, i *Issuer) (*crlRecord, error) {
-	var list *crlRecord
-	err := a.cfg.Store.View(ctx, func(r store.Reader) error {
-		raw, err := r.Get(a.space.CRL(string(i.group)))
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		list = new(crlRecord)
-		return json.Unmarshal(raw, list)
+func (a *Authority) storedCRL(ctx context.Context, i *Issuer) (list *crlRecord, err error) {
+	err = a.cfg.Store.View(ctx, func(r store.Reader) error {
+		list, err = readCRL(r, a.space, i.group)
+		return err
 	})
 	return list, err
+}
+
+// readCRL reads a group's CRL, nil if there is none.
+func readCRL(r store.Reader, space store.Keyspace, group inventory.Group) (*crlRecord, error) {
+	raw, err := r.Get(space.CRL(string(group)))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := new(crlRecord)
+	return list, json.Unmarshal(raw, list)
 }
 
 // renewCRL makes the next CRL. One is made at a time; whoever waited takes what

@@ -57,6 +57,15 @@ type revocation struct {
 	InvalidSince *time.Time `json:"invalidity_date,omitempty"`
 }
 
+func (r *Revocation) kept() *revocation {
+	kept := &revocation{Issuer: r.Issuer, Group: r.Group, NotAfter: r.NotAfter.Unix(), At: r.At.UTC(), Reason: r.Reason}
+	if !r.InvalidSince.IsZero() {
+		since := r.InvalidSince.UTC()
+		kept.InvalidSince = &since
+	}
+	return kept
+}
+
 // Revoke writes a revocation, and all that CRLs and look-ups take from it. If
 // the certificate is revoked already, nothing is written and the revocation
 // that there is is returned.
@@ -66,12 +75,7 @@ func (v Inventory) Revoke(tx store.Tx, r *Revocation) (earlier *Revocation, err 
 		return earlier, err
 	}
 	serial := r.Serial.Bytes()
-	kept := &revocation{Issuer: r.Issuer, Group: r.Group, NotAfter: r.NotAfter.Unix(), At: r.At.UTC(), Reason: r.Reason}
-	if !r.InvalidSince.IsZero() {
-		since := r.InvalidSince.UTC()
-		kept.InvalidSince = &since
-	}
-	value, err := json.Marshal(kept)
+	value, err := json.Marshal(r.kept())
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +125,20 @@ func (v Inventory) Revocation(r store.Reader, serial *big.Int) (*Revocation, err
 		out.InvalidSince = *kept.InvalidSince
 	}
 	return out, nil
+}
+
+// Reassign gives a revocation to another issuer of its group.
+func (v Inventory) Reassign(tx store.Tx, serial *big.Int, issuer string) error {
+	r, err := v.Revocation(tx, serial)
+	if err != nil {
+		return err
+	}
+	r.Issuer = issuer
+	value, err := json.Marshal(r.kept())
+	if err != nil {
+		return err
+	}
+	return tx.Put(v.space.Revoked(serial.Bytes()), value)
 }
 
 // RevokedSerials lists at most limit serial numbers of revoked certificates in

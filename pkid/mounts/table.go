@@ -13,6 +13,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/store"
+	"github.com/hsmpki/hsmpki/pkid/tidy"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
@@ -68,7 +69,9 @@ func Open(ctx context.Context, cfg Settings) (*Table, error) {
 		if m.BuiltIn {
 			continue
 		}
-		if m.Authority, err = t.open(ctx, m); err != nil {
+		if err = t.open(ctx, m); err != nil {
+			t.publish(list)
+			t.Close()
 			return nil, err
 		}
 	}
@@ -82,13 +85,28 @@ func Open(ctx context.Context, cfg Settings) (*Table, error) {
 // Close stops work in the background; it goes on with the next Open.
 func (t *Table) Close() {
 	t.cancel()
+	for _, m := range t.List() {
+		m.close()
+	}
 	t.working.Wait()
 }
 
-func (t *Table) open(ctx context.Context, m *Mount) (*ca.Authority, error) {
-	return ca.Open(ctx, ca.Config{
-		UUID: m.UUID, Store: t.cfg.Store, Keys: t.cfg.Keys, Now: t.cfg.Now, Log: t.cfg.Log.With("mount", m.Path),
-	}, m.limits())
+// open makes what lives at a mount's path.
+func (t *Table) open(ctx context.Context, m *Mount) (err error) {
+	log := t.cfg.Log.With("mount", m.Path)
+	m.Authority, err = ca.Open(ctx, ca.Config{UUID: m.UUID, Store: t.cfg.Store, Keys: t.cfg.Keys, Now: t.cfg.Now, Log: log}, m.limits())
+	if err != nil {
+		return err
+	}
+	m.Tidier, err = tidy.Open(ctx, tidy.Config{UUID: m.UUID, Store: t.cfg.Store, CA: m.Authority, Now: t.cfg.Now, Log: log})
+	return err
+}
+
+// close ends what works in the background at a mount's path.
+func (m *Mount) close() {
+	if m.Tidier != nil {
+		m.Tidier.Close()
+	}
 }
 
 func (t *Table) publish(list []*Mount) {
@@ -146,10 +164,11 @@ func (t *Table) Enable(ctx context.Context, s Spec) error {
 	if err := t.free(m.Path, nil); err != nil {
 		return err
 	}
-	if m.Authority, err = t.open(ctx, m); err != nil {
+	if err := t.open(ctx, m); err != nil {
 		return err
 	}
 	if err := t.cfg.Store.Update(ctx, func(tx store.Tx) error { return put(tx, m) }); err != nil {
+		m.close()
 		return err
 	}
 	t.publish(append(slices.Clone(t.List()), m))

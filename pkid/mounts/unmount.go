@@ -35,7 +35,10 @@ func (t *Table) Disable(ctx context.Context, path string) error {
 	}
 	t.publish(slices.DeleteFunc(slices.Clone(t.List()), func(other *Mount) bool { return other == m }))
 	t.cfg.Log.Info("unmounted", "mount", m.Path)
-	t.working.Go(func() { t.purge(m.UUID) })
+	t.working.Go(func() {
+		m.close() // what works there would write after the purge
+		t.purge(m.UUID)
+	})
 	return nil
 }
 

@@ -72,6 +72,12 @@ func (k Keyspace) RevokedSerial(key []byte) []byte { return key[len(k)+len("revo
 // of which a certificate was revoked for key compromise.
 func (k Keyspace) Compromised(spki [32]byte) []byte { return k.key("compromised/", spki[:]) }
 
+// Tidy is where the status of the last tidy is kept.
+func (k Keyspace) Tidy() []byte { return k.key("tidy") }
+
+// AutoTidy is where the configuration of auto-tidy is kept.
+func (k Keyspace) AutoTidy() []byte { return k.key("autotidy") }
+
 // key is a key of one of the mount's ranges.
 func (k Keyspace) key(of string, rest ...[]byte) []byte {
 	key := append(make([]byte, 0, len(k)+len(of)+64), k...)
