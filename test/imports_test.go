@@ -31,7 +31,8 @@ var mayImport = map[string][]string{
 	"hsmd/backendtest": {"wire"},
 
 	"pkid":                   {"pkid/*", "config", "wire"},
-	"pkid/cli":               {"pkid/client", "pkid/vaultapi"},
+	"pkid/cli":               {"pkid/client", "pkid/vaultapi", "pkid/health"},
+	"pkid/health":            nil,
 	"pkid/client":            {"pkid/vaultapi"},
 	"pkid/vaultapi":          nil,
 	"pkid/listen":            {"config", "wire/unixsock"},

@@ -29,6 +29,8 @@ func sysRoutes() []route {
 		{pattern: "sys/managed-keys/:type/:name/test/sign", help: "Signs with a managed key and verifies; makes the key where that is allowed.",
 			ops: map[operation]handlerFunc{update: testManagedKey}},
 
+		{pattern: "sys/hsm/status", help: "Tells how hsmd, its libraries and their tokens are.", ops: map[operation]handlerFunc{read: readHSMStatus}},
+
 		{pattern: "sys/capabilities-self", help: "Tells what the caller may do with paths.", ops: map[operation]handlerFunc{update: readCapabilities}},
 		{pattern: "auth/token/lookup-self", help: "Tells who the caller is.", ops: map[operation]handlerFunc{read: lookupSelf, update: lookupSelf}},
 		{pattern: "auth/token/renew-self", help: "Renews the caller's token.", ops: map[operation]handlerFunc{update: renewSelf}},

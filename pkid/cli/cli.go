@@ -1,6 +1,7 @@
 // Package cli holds pkid's client commands, one in each file, in Vault's own
 // words: what is written for `vault` works by writing `pkid`. Beside them are
-// those that a person wants: issue, certs, revoke, tidy and quickstart.
+// those that a person wants: issue, certs, revoke, ca, health, tidy and
+// quickstart.
 //
 // The commands know paths of the API and how to print; they decide nothing.
 // Start at [Commands]; [session] is what each of them works with.
@@ -28,7 +29,8 @@ const (
 func Commands() []*cli.Command {
 	commands := []*cli.Command{
 		statusCommand(), readCommand(), writeCommand(), patchCommand(), listCommand(), deleteCommand(), secretsCommand(),
-		pathHelpCommand(), issueCommand(), certsCommand(), revokeCommand(), tidyCommand(), quickstartCommand(),
+		pathHelpCommand(), issueCommand(), certsCommand(), revokeCommand(), caCommand(), healthCommand(), tidyCommand(),
+		quickstartCommand(),
 	}
 	for _, c := range commands {
 		harden(c)

@@ -1,0 +1,34 @@
+package api
+
+import (
+	"time"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// readHSMStatus serves sys/hsm/status, a path of ours: how hsmd, its libraries
+// and their tokens are.
+func readHSMStatus(h *Handler, r *request) (*answer, error) {
+	s, err := h.Keys.Status(r.ctx, &wire.StatusRequest{})
+	if err != nil {
+		return nil, err
+	}
+	libraries := []any{}
+	for _, l := range s.Libraries {
+		tokens := []any{}
+		for _, t := range l.Tokens {
+			tokens = append(tokens, map[string]any{
+				"slot": t.Slot, "label": t.Label, "serial": t.Serial, "model": t.Model, "logged_in": t.LoggedIn, "sessions": t.Sessions,
+				"flags": append([]string{}, t.Flags...), "keys": append([]string{}, t.Keys...),
+			})
+		}
+		fault := ""
+		if l.Fault != nil {
+			fault = l.Fault.Err().Error()
+		}
+		libraries = append(libraries, map[string]any{"name": l.Name, "path": l.Path, "fault": fault, "tokens": tokens})
+	}
+	return &answer{data: map[string]any{
+		"version": s.Version, "started": time.Unix(s.Started, 0).UTC().Format(time.RFC3339), "libraries": libraries,
+	}}, nil
+}
