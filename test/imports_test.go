@@ -22,10 +22,11 @@ var mayImport = map[string][]string{
 	"config":        nil,
 
 	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config"},
-	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey"},
+	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder"},
 	"hsmd/grant":       {"config", "wire/unixsock"},
 	"hsmd/tbs":         {"wire"},
 	"hsmd/managedkey":  {"config", "wire"},
+	"hsmd/responder":   nil,
 	"hsmd/worker":      {"wire"},
 	"hsmd/pkcs11":      {"wire"},
 	"hsmd/backendtest": {"wire"},

@@ -106,14 +106,21 @@ type KeyInfo struct {
 // Key, a new key on the token of hsmd's internal_keys, of type Type. ID is
 // chosen by the caller (1 to 64 of a-z, 0-9 and "-"); a new internal key's name
 // and CKA_LABEL end in it.
+//
+// With Responder no key is made on a token: hsmd answers the P-256 key of the
+// OCSP responder that belongs to the key Key, which is in hsmd's memory alone
+// and signs nothing but OCSP responses. hsmd does not ask it of its workers.
 type GenerateRequest struct {
-	Key     string  `cbor:"1,keyasint,omitempty"`
-	ID      string  `cbor:"2,keyasint"`
-	Type    KeyType `cbor:"3,keyasint,omitempty"`
-	Context string  `cbor:"4,keyasint,omitempty"`
+	Key       string  `cbor:"1,keyasint,omitempty"`
+	ID        string  `cbor:"2,keyasint"`
+	Type      KeyType `cbor:"3,keyasint,omitempty"`
+	Context   string  `cbor:"4,keyasint,omitempty"`
+	Responder bool    `cbor:"5,keyasint,omitempty"`
 }
 
-// GenerateResponse describes the key. Created is false where it was there.
+// GenerateResponse describes the key; with Responder, Key has the responder's
+// public key and scheme beside Key's definition. Created is false where it was
+// there.
 type GenerateResponse struct {
 	Key     KeyInfo `cbor:"1,keyasint"`
 	Created bool    `cbor:"2,keyasint,omitempty"`
@@ -125,9 +132,11 @@ type GenerateResponse struct {
 //
 // Digest instead of a message is what hsmd sends its workers; hsmd refuses it
 // from its own clients.
+//
+// SPKI says which key pair is meant: Key's own, or that of Key's OCSP responder.
 type SignRequest struct {
 	Key     string          `cbor:"1,keyasint"`
-	SPKI    []byte          `cbor:"2,keyasint"` // SHA-256 of the key's SubjectPublicKeyInfo, 32 bytes
+	SPKI    []byte          `cbor:"2,keyasint"` // SHA-256 of the SubjectPublicKeyInfo, 32 bytes
 	Scheme  SignatureScheme `cbor:"3,keyasint"`
 	Message []byte          `cbor:"4,keyasint,omitempty"`
 	Digest  []byte          `cbor:"5,keyasint,omitempty"`

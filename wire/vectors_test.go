@@ -96,6 +96,9 @@ func TestVectors(t *testing.T) {
 	if _, err := c.Forget(ctx, &wire.ForgetRequest{Key: "x"}); !errors.Is(err, wire.Busy) {
 		t.Fatal(err)
 	}
+	if _, err := c.Generate(ctx, &wire.GenerateRequest{Key: "ca", ID: "0b", Context: "pki 3", Responder: true}); err != nil {
+		t.Fatal(err)
+	}
 	c.Close()
 	<-served
 	got := "# A conversation, a frame a line: > from the client, < from the server. See README.md.\n" +

@@ -38,6 +38,8 @@ func refusesRequests(t *testing.T, b *Backend) {
 			b.wants(t, "a digest of the wrong length", err, wire.Invalid)
 		}
 	}
+	_, err = b.Service.Generate(t.Context(), &wire.GenerateRequest{Key: "ec", ID: "x", Responder: true})
+	b.wants(t, "a responder's key, which is hsmd's to make", err, wire.Invalid)
 	if _, err := b.sign(t, "ec", public, wire.ECDSAP256SHA256); err != nil {
 		t.Errorf("after all the refusals: %v", err)
 	}

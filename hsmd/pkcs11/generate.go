@@ -25,6 +25,9 @@ const idSize = 20
 // is made on a token at a time, and nobody else's key between looking and
 // making.
 func (s *Service) Generate(ctx context.Context, req *wire.GenerateRequest) (*wire.GenerateResponse, error) {
+	if req.Responder {
+		return nil, wire.Errorf(wire.Invalid, "a responder's key is hsmd's, not a token's")
+	}
 	k, err := s.lookup(req.Key)
 	if err != nil {
 		return nil, err

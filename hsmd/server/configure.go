@@ -46,6 +46,7 @@ func (c *session) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 		return nil, wire.Errorf(wire.Internal, "the definition of %q could not be kept: %v", d.Name, err)
 	}
 	s.state.Store(state.withKeys(state.Keys.With(k)))
+	s.responders.Forget(d.Name)
 	if existing != nil && existing.Library != nil && existing.Library != k.Library {
 		s.drop(ctx, existing)
 	}
@@ -109,6 +110,7 @@ func (c *session) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.Fo
 	}
 	state := s.state.Load()
 	s.state.Store(state.withKeys(state.Keys.Without(k.Name())))
+	s.responders.Forget(k.Name())
 	if k.Library != nil {
 		s.drop(ctx, k)
 	}

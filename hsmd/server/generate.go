@@ -15,6 +15,9 @@ func (c *session) Generate(ctx context.Context, req *wire.GenerateRequest) (*wir
 	if !soundID(req.ID) {
 		return nil, wire.Errorf(wire.Invalid, "the id of a generate request must be 1 to 64 of a-z, 0-9 and '-'")
 	}
+	if req.Responder {
+		return c.makeResponder(ctx, req)
+	}
 	k, err := c.toGenerate(ctx, req)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/wire"
 	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
@@ -50,6 +51,8 @@ type Server struct {
 	now      func() time.Time
 	started  time.Time
 	quiet    *quiet
+
+	responders responder.Table
 
 	// protected has the public keys, by SHA-256, that were found for names
 	// which did not come over the wire, and the name.

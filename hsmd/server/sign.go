@@ -14,6 +14,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/hsmd/tbs"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -43,13 +44,11 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		return nil, wire.Errorf(wire.Denied, "managed key %q is not for signing (usages)", k.Name())
 	}
 
-	// Step 3: is the key the one that the peer means, and does it sign so?
-	public, err := c.srv.expected(ctx, k, req.SPKI)
+	// Step 3: which key pair does the peer mean, and does it sign so? That of the
+	// managed key, or of its OCSP responder.
+	public, delegate, err := c.srv.meant(ctx, k, req)
 	if err != nil {
 		return nil, err
-	}
-	if !public.Allows(req.Scheme) {
-		return nil, wire.Errorf(wire.Invalid, "managed key %q does not sign with %s", k.Name(), req.Scheme)
 	}
 
 	// Step 4: what is to be signed? Read to the end, and hashed on the way.
@@ -57,9 +56,17 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	if err != nil {
 		return nil, c.notSigned(k, req, err)
 	}
+	if delegate != nil && summary.Kind != tbs.OCSPResponse {
+		return nil, c.notSigned(k, req, notOCSP(summary.Kind))
+	}
 
-	// Step 5: the token's work.
-	answer, err := c.srv.sign(ctx, k, public, req.Scheme, signed, req.Context)
+	// Step 5: the token's work, or hsmd's own.
+	var answer []byte
+	if delegate != nil {
+		answer, err = c.srv.signAsResponder(k, delegate, signed)
+	} else {
+		answer, err = c.srv.sign(ctx, k, public, req.Scheme, signed, req.Context)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +74,20 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		c.srv.log.Debug("signed", "key", k.Name(), "uid", c.peer.UID, "kind", summary.Kind, "size", summary.Size, "context", shorten(req.Context))
 	}
 	return &wire.SignResponse{Signature: answer}, nil
+}
+
+// meant gives the key pair that the request names: a responder's key where it is
+// that one, else the public half of the managed key's.
+func (s *Server) meant(ctx context.Context, k *managedkey.Key, req *wire.SignRequest) (*managedkey.Public, *responder.Key, error) {
+	delegate, err := s.responderOf(k, req)
+	if err != nil || delegate != nil {
+		return nil, delegate, err
+	}
+	public, err := s.expected(ctx, k, req.SPKI)
+	if err == nil && !public.Allows(req.Scheme) {
+		err = wire.Errorf(wire.Invalid, "managed key %q does not sign with %s", k.Name(), req.Scheme)
+	}
+	return public, nil, err
 }
 
 // expected gives the key's public half where it is the expected one. What is

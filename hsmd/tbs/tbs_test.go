@@ -142,6 +142,40 @@ func TestHandMade(t *testing.T) {
 	}
 }
 
+// TestResponses has the forms of an OCSP response that a responder may need.
+func TestResponses(t *testing.T) {
+	const noon, later, latest = "20261124120000Z", "20261125120000Z", "20261130120000Z"
+	revoked := func(reason ...byte) []byte { return tlv(0xa1, gen("20261120120000Z"), tlv(0xa0, tlv(10, reason))) }
+	hash := func(id string, size int) []byte {
+		return seq(seq(seq(tlv(6, []byte("\x60\x86\x48\x01\x65\x03\x04\x02"+id)), []byte{5, 0}), tlv(4, make([]byte, size)), tlv(4, make([]byte, size)),
+			tlv(2, bytes.Repeat([]byte{0x11}, 20))), good, gen(noon), tlv(0xa0, gen(later)))
+	}
+	invalidity := seq(seq(sha1ID, hash20, hash20, []byte{2, 1, 5}), revoked(1), gen(noon), tlv(0xa0, gen(later)),
+		tlv(0xa1, seq(extension("\x55\x1d\x18", false, gen(noon)))))
+	nonce := func(size int) []byte {
+		return tlv(0xa1, seq(extension("\x2b\x06\x01\x05\x05\x07\x30\x01\x02", false, tlv(4, make([]byte, size)))))
+	}
+	for _, c := range []struct {
+		what    string
+		message []byte
+		entries int
+	}{
+		{"unknown", with(goodResponse(), "responses", seq(single([]byte{0x82, 0}, noon, later))).response(), 1},
+		{"revoked", with(goodResponse(), "responses", seq(single(tlv(0xa1, gen(noon)), noon, later))).response(), 1},
+		{"revoked with a reason", with(goodResponse(), "responses", seq(single(revoked(10), noon, later))).response(), 1},
+		{"with an extension", with(goodResponse(), "responses", seq(invalidity)).response(), 1},
+		{"SHA-256, 384 and 512", with(goodResponse(), "responses", seq(hash("\x01", 32), hash("\x02", 48), hash("\x03", 64), single(good, noon, latest))).response(), 4},
+		{"nonce of one octet", with(goodResponse(), "extensions", nonce(1)).response(), 1},
+		{"nonce of 128 octets", with(goodResponse(), "extensions", nonce(128)).response(), 1},
+		{"by name", with(goodResponse(), "responder", tlv(0xa1, name("OCSP"))).response(), 1},
+	} {
+		got, err := both(t, c.message, rules(wire.ECDSAP256SHA256))
+		if err != nil || got.Kind != tbs.OCSPResponse || got.Entries != c.entries {
+			t.Errorf("%s: %+v, %v", c.what, got, err)
+		}
+	}
+}
+
 func TestReaderFailureIsNotARefusal(t *testing.T) {
 	broken := errors.New("connection lost")
 	message := goodRevocationList().revocationList()

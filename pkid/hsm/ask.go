@@ -77,8 +77,13 @@ func (c *Client) signParts(ctx context.Context, req *wire.SignRequest) (*wire.Si
 
 // Generate implements [wire.Service]. When the connection breaks it is not
 // known whether there is a key now: the client looks for it, and only if there
-// is none asks again, with the same id, to which hsmd makes one key only.
+// is none asks again, with the same id, to which hsmd makes one key only. A
+// responder's key is asked for again at once: hsmd has it or makes it, in its
+// memory.
 func (c *Client) Generate(ctx context.Context, req *wire.GenerateRequest) (*wire.GenerateResponse, error) {
+	if req.Responder {
+		return ask(ctx, c, req, (*wire.Client).Generate)
+	}
 	ctx, cancel := within(ctx, generateTime)
 	defer cancel()
 	answer, broke, err := once(ctx, c, req, (*wire.Client).Generate)
