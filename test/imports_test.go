@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"pkid/tidy":              {"pkid/store", "pkid/inventory"},
 	"pkid/ca":                {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/issuance", "pkid/role", "pkid/hsm", "wire"},
 	"pkid/inventory":         {"pkid/store", "pkid/issuance"},
+	"pkid/ocsp":              {"pkid/issuance", "wire"},
 	"pkid/role":              {"pkid/vaultapi", "pkid/issuance"},
 	"pkid/issuance":          nil,
 	"pkid/hsm":               {"wire", "wire/unixsock"},

@@ -1,0 +1,97 @@
+package ocsp
+
+import (
+	"container/list"
+	"sync"
+	"time"
+)
+
+// cache keeps answers until they change, or have lived half of their life. It
+// drops those not asked for the longest where it would grow past its limit.
+type cache struct {
+	limit int // octets
+
+	mu      sync.Mutex
+	size    int
+	entries map[string]*list.Element
+	order   list.List // of *entry, the last asked for first
+}
+
+type entry struct {
+	key      string
+	changes  int64 // the issuer's count when it was made
+	until    time.Time
+	response *Response
+}
+
+// overhead is what an entry takes besides its key and answer, about.
+const overhead = 400
+
+func (e *entry) size() int { return len(e.key) + len(e.response.DER) + overhead }
+
+// cacheKey is what an answer without a nonce depends on beside the issuer's
+// changes: the CertIDs as they are, which name the issuer by hashes, the hash,
+// and the serial number, and which the answer repeats.
+func (r *request) cacheKey() string {
+	if len(r.certs) == 1 {
+		return string(r.certs[0].raw)
+	}
+	var key []byte
+	for i := range r.certs {
+		key = append(key, r.certs[i].raw...)
+	}
+	return string(key)
+}
+
+// get gives the answer under key that was made at this count of changes.
+func (c *cache) get(key string, changes int64, now time.Time) *Response {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	element := c.entries[key]
+	if element == nil {
+		return nil
+	}
+	e := element.Value.(*entry)
+	if e.changes != changes || !now.Before(e.until) {
+		c.drop(element)
+		return nil
+	}
+	c.order.MoveToFront(element)
+	return e.response
+}
+
+// put keeps an answer for half of its life.
+func (c *cache) put(key string, changes int64, r *Response) {
+	e := &entry{key: key, changes: changes, until: r.halfLife(), response: r}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil {
+		c.entries = map[string]*list.Element{}
+	}
+	if old := c.entries[key]; old != nil {
+		c.drop(old)
+	}
+	c.entries[key] = c.order.PushFront(e)
+	c.size += e.size()
+	for c.size > c.limit {
+		c.drop(c.order.Back())
+	}
+}
+
+func (c *cache) drop(element *list.Element) {
+	e := c.order.Remove(element).(*entry)
+	delete(c.entries, e.key)
+	c.size -= e.size()
+}
+
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries, c.size = nil, 0
+	c.order.Init()
+}
+
+// halfLife is when an answer is to be made anew.
+func (r *Response) halfLife() time.Time {
+	return r.ThisUpdate.Add(r.NextUpdate.Sub(r.ThisUpdate) / 2)
+}
