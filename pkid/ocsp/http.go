@@ -30,9 +30,11 @@ func DecodePath(escaped string) ([]byte, error) {
 		return nil, errMalformed
 	}
 	text = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", " ", "+").Replace(text), "=")
-	// One slash too many is a client's that joins a URL ending in "/" to "/…":
-	// no DER of a query begins as this base64 would.
-	text = strings.TrimPrefix(text, "/")
+	// One slash too many is a client's that joins a URL ending in "/" to "/…". A
+	// query is a SEQUENCE, and those begin with "M".
+	if rest, ok := strings.CutPrefix(text, "/M"); ok {
+		text = "M" + rest
+	}
 	der, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil || strings.ContainsAny(text, "\r\n") || len(der) > MaxRequest {
 		return nil, errMalformed

@@ -160,6 +160,7 @@ func verified(t testing.TB, response *ocsp.Response, issuer *x509.Certificate) {
 		Data      asn1.RawValue
 		Algorithm asn1.RawValue
 		Signature asn1.BitString
+		Certs     []asn1.RawValue `asn1:"explicit,tag:0"`
 	}
 	if rest, err := asn1.Unmarshal(response.DER, &outer); err != nil || len(rest) > 0 || outer.Status != 0 {
 		t.Fatalf("%v, status %d", err, outer.Status)

@@ -114,7 +114,7 @@ func (r *Responder) sign(ctx context.Context, i *issuerAt, view *View, data *res
 			return nil, err
 		}
 		data.keyHash = i.keyHash
-		return r.signWith(ctx, key, i.Algorithm, nil, i.Certificate.NotAfter, view, data)
+		return r.signWith(ctx, key, i.Algorithm, i.Certificate, view, data)
 	}
 	d := r.delegateOf(i.Issuer)
 	for again := false; ; again = true {
@@ -123,7 +123,7 @@ func (r *Responder) sign(ctx context.Context, i *issuerAt, view *View, data *res
 			return nil, err
 		}
 		data.keyHash = c.keyHash
-		response, err := r.signWith(ctx, c.key, 0, c.certificate, c.certificate.NotAfter, view, data)
+		response, err := r.signWith(ctx, c.key, 0, c.certificate, view, data)
 		if !errors.Is(err, wire.KeyChanged) || again {
 			return response, err
 		}
@@ -151,10 +151,11 @@ func (r *Responder) turn(ctx context.Context) error {
 }
 
 // signWith dates the answer, which is good no longer than the certificate that
-// it is verified with, and has it signed.
-func (r *Responder) signWith(ctx context.Context, key Key, algorithm x509.SignatureAlgorithm, responder *x509.Certificate, end time.Time, view *View, data *responseData) (*Response, error) {
+// it is verified with, and has it signed. The certificate comes along, the
+// issuer's too: GnuTLS looks for it there only.
+func (r *Responder) signWith(ctx context.Context, key Key, algorithm x509.SignatureAlgorithm, responder *x509.Certificate, view *View, data *responseData) (*Response, error) {
 	now := r.now().UTC().Truncate(time.Second)
-	data.producedAt, data.thisUpdate, data.nextUpdate = now, now, earliest(now.Add(view.Expiry), end).Truncate(time.Second)
+	data.producedAt, data.thisUpdate, data.nextUpdate = now, now, earliest(now.Add(view.Expiry), responder.NotAfter).Truncate(time.Second)
 	message, err := data.encode()
 	if err != nil {
 		return nil, err

@@ -141,13 +141,9 @@ func addExtension(b *cryptobyte.Builder, tag cbasn1.Tag, id asn1.ObjectIdentifie
 }
 
 // assemble wraps a signed ResponseData into the OCSPResponse, with the
-// certificate of a responder that is not the issuer itself.
+// certificate of the key that signed it.
 func assemble(data, algorithm, signature []byte, responder *x509.Certificate) ([]byte, error) {
-	size := len(data) + len(signature) + 128
-	if responder != nil {
-		size += len(responder.Raw)
-	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, size))
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(data)+len(signature)+len(responder.Raw)+128))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // OCSPResponse
 		b.AddASN1Enum(int64(Successful))
 		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
@@ -158,11 +154,9 @@ func assemble(data, algorithm, signature []byte, responder *x509.Certificate) ([
 						b.AddBytes(data)
 						b.AddBytes(algorithm)
 						b.AddASN1BitString(signature)
-						if responder != nil {
-							b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
-								b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(responder.Raw) })
-							})
-						}
+						b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
+							b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(responder.Raw) })
+						})
 					})
 				})
 			})
