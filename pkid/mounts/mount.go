@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/ocsp"
 	"github.com/hsmpki/hsmpki/pkid/tidy"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -36,8 +37,9 @@ type Mount struct {
 	SealWrap    bool
 	BuiltIn     bool `json:"-"`
 	Config      Config
-	Authority   *ca.Authority `json:"-"` // nil where BuiltIn
-	Tidier      *tidy.Tidier  `json:"-"` // nil where BuiltIn
+	Authority   *ca.Authority   `json:"-"` // nil where BuiltIn
+	Tidier      *tidy.Tidier    `json:"-"` // nil where BuiltIn
+	Responder   *ocsp.Responder `json:"-"` // nil where BuiltIn
 }
 
 // Config are a mount's settings.

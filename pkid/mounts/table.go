@@ -12,6 +12,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
+	"github.com/hsmpki/hsmpki/pkid/ocsp"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/tidy"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
@@ -95,6 +96,11 @@ func (t *Table) Close() {
 func (t *Table) open(ctx context.Context, m *Mount) (err error) {
 	log := t.cfg.Log.With("mount", m.Path)
 	m.Authority, err = ca.Open(ctx, ca.Config{UUID: m.UUID, Store: t.cfg.Store, Keys: t.cfg.Keys, Now: t.cfg.Now, Log: log}, m.limits())
+	if err != nil {
+		return err
+	}
+	seen := m.Authority.OCSP()
+	m.Responder, err = ocsp.New(ocsp.Config{Source: seen, Keys: seen, Now: t.cfg.Now, Log: log})
 	if err != nil {
 		return err
 	}

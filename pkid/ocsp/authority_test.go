@@ -180,7 +180,7 @@ func (a *authority) issuer(t testing.TB, name, kind string, algorithm x509.Signa
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &ocsp.Issuer{Group: name, Certificate: cert, Algorithm: algorithm, Signs: true}
+	i := &ocsp.Issuer{Group: name, Certificate: cert, Algorithm: algorithm}
 	a.set(func(v *ocsp.View) { v.Issuers = append(append([]*ocsp.Issuer(nil), v.Issuers...), i) })
 	return i
 }

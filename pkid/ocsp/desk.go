@@ -65,8 +65,7 @@ func named(hash crypto.Hash, name, key []byte) string {
 	return string(byte(hash)) + string(name) + string(key)
 }
 
-// issuerOf gives the one issuer that all certificates of a query are of, and
-// that may answer, or nil. An answer is signed by one responder, and counts
+// issuerOf gives the one issuer that all certificates of a query are of, or nil. An answer is signed by one responder, and counts
 // only for certificates of the issuer that the responder is or is certified by
 // (RFC 6960, section 4.2.2.2): there is none for certificates of two issuers,
 // nor of an issuer that is not ours.
@@ -80,7 +79,7 @@ func (d *desk) issuerOf(req *request, now time.Time) *issuerAt {
 		}
 		issuer = found
 	}
-	if !issuer.Signs || !now.Add(margin).Before(issuer.Certificate.NotAfter) {
+	if !now.Add(margin).Before(issuer.Certificate.NotAfter) {
 		return nil
 	}
 	return issuer

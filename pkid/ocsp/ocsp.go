@@ -42,7 +42,8 @@ var DefaultSettings = Settings{Expiry: 12 * time.Hour}
 // gives the same one until something in it changes.
 type View struct {
 	Settings
-	// Issuers has one issuer for each subject and public key of the mount.
+	// Issuers has one issuer for each subject and public key of the mount that
+	// may sign answers (ocsp-signing) and has a key to.
 	Issuers []*Issuer
 }
 
@@ -56,8 +57,6 @@ type Issuer struct {
 	Certificate *x509.Certificate
 	// Algorithm is what its key signs with; 0 is that key's default.
 	Algorithm x509.SignatureAlgorithm
-	// Signs says that it has a key and may be used for OCSP (ocsp-signing).
-	Signs bool
 }
 
 // State is what the CA says of one certificate.
