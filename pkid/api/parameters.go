@@ -47,9 +47,14 @@ func cleanPath(u *url.URL) (string, error) {
 
 // readParams reads the parameters: of an update or a patch from the body, of
 // all others from the query. Those that stand in the path win, with a warning.
-func (h *Handler) readParams(w http.ResponseWriter, req *http.Request, r *request) (warnings []string, err error) {
-	switch r.op {
-	case update, patch:
+func (h *Handler) readParams(w http.ResponseWriter, req *http.Request, r *request, rt *route) (warnings []string, err error) {
+	switch {
+	case r.op == update && rt.body > 0:
+		r.params = vaultapi.NewParams(nil)
+		if r.body, err = readStart(w, req, rt.body); err != nil {
+			return nil, err
+		}
+	case r.op == update || r.op == patch:
 		body, err := readBody(w, req)
 		if err != nil {
 			return nil, err
@@ -95,8 +100,22 @@ func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 		return nil, tooLarge
 	}
 	if err != nil {
-		w.Header().Set("Connection", "close")
-		return nil, vaultapi.Errorf(http.StatusRequestTimeout, "the body did not come whole: %v", err)
+		return nil, notWhole(w, err)
+	}
+	return body, nil
+}
+
+func notWhole(w http.ResponseWriter, err error) error {
+	w.Header().Set("Connection", "close")
+	return vaultapi.Errorf(http.StatusRequestTimeout, "the body did not come whole: %v", err)
+}
+
+// readStart reads a body, or of a longer one as many octets and one more, by
+// which its reader knows.
+func readStart(w http.ResponseWriter, req *http.Request, limit int) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(req.Body, int64(limit)+1))
+	if err != nil {
+		return nil, notWhole(w, err)
 	}
 	return body, nil
 }

@@ -10,7 +10,7 @@ import (
 // pkiRoutes are the paths below a pki mount, listed in the files that serve
 // them. Those that a stranger may read are those that Vault lets him.
 func pkiRoutes() []route {
-	routes := slices.Concat(rootRoutes, issuerRoutes, keyRoutes, configRoutes, roleRoutes, issueRoutes, crlRoutes, certRoutes, fetchRoutes, tidyRoutes)
+	routes := slices.Concat(rootRoutes, issuerRoutes, keyRoutes, configRoutes, roleRoutes, issueRoutes, crlRoutes, certRoutes, fetchRoutes, ocspRoutes, tidyRoutes)
 	for _, pattern := range laterPaths {
 		routes = append(routes, route{pattern: pattern, help: "Not built yet", ops: map[operation]handlerFunc{
 			read: pkiNotBuilt, list: pkiNotBuilt, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}})
@@ -31,7 +31,7 @@ var laterPaths = []string{
 	"config/ca", "config/crl", "config/cluster", "config/acme",
 	"revoke", "revoke-with-key", "certs/revoked", "crl/rotate", "crl/rotate-delta", "crl/delta", "crl/delta/pem",
 	"cert/delta-crl", "cert/delta-crl/raw", "cert/delta-crl/raw/pem",
-	"ocsp", "ocsp/*request", "acme/*path", "eab", "eab/:id",
+	"acme/*path", "eab", "eab/:id",
 }
 
 func pkiNotBuilt(_ *Handler, r *request) (*answer, error) {

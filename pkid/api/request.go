@@ -31,6 +31,7 @@ type request struct {
 	mount  *mounts.Mount
 	vars   map[string]string // what stood for :role, :ref, … in the pattern
 	params *vaultapi.Params
+	body   []byte // of a route whose body is not parameters
 	header http.Header
 	who    identity
 }

@@ -142,7 +142,7 @@ func (h *Handler) writeJSON(w http.ResponseWriter, r *request, status int, value
 func (h *Handler) write(w http.ResponseWriter, status int, body []byte) {
 	// Only a test's recorder has no deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeBudget))
-	if status != http.StatusNoContent {
+	if status != http.StatusNoContent && status != http.StatusNotModified {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(status)

@@ -37,8 +37,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // may pass is decided before he learns whether there is one; only then is a
 // body read.
 func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (*answer, error) {
+	address, query := h.cutQuery(req)
 	var err error
-	if r.path, err = cleanPath(req.URL); err != nil {
+	if r.path, err = cleanPath(address); err != nil {
 		return nil, err
 	}
 	if err := checkHeaders(req.Header); err != nil {
@@ -50,6 +51,9 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	r.who = h.authenticate(req)
 
 	rt := h.route(r)
+	if query != "" {
+		r.vars["request"] = query
+	}
 	if err := authorize(r.who, rt); err != nil {
 		return nil, err
 	}
@@ -65,7 +69,7 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if handle == nil {
 		return nil, vaultapi.Errorf(http.StatusMethodNotAllowed, "1 error occurred:\n\t* unsupported operation\n\n")
 	}
-	warnings, err := h.readParams(w, req, r)
+	warnings, err := h.readParams(w, req, r, rt)
 	if err != nil {
 		return nil, err
 	}
