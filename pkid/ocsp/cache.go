@@ -17,17 +17,31 @@ type cache struct {
 	order   list.List // of *entry, the last asked for first
 }
 
+// entry is one answer with what it was made of. It is immutable.
 type entry struct {
 	key      string
-	changes  int64 // the issuer's count when it was made
-	until    time.Time
+	changes  int64 // the issuer's count for which it was found right
+	statuses []Status
 	response *Response
 }
 
-// overhead is what an entry takes besides its key and answer, about.
-const overhead = 400
+// at is the entry, found right for another count.
+func (e *entry) at(changes int64) *entry {
+	next := *e
+	next.changes = changes
+	return &next
+}
 
-func (e *entry) size() int { return len(e.key) + len(e.response.DER) + overhead }
+// What an entry takes besides its key and answer, about: for each certificate,
+// and for itself.
+const (
+	statusSize = 64
+	overhead   = 400
+)
+
+func (e *entry) size() int {
+	return len(e.key) + len(e.response.DER) + len(e.statuses)*statusSize + overhead
+}
 
 // cacheKey is what an answer without a nonce depends on beside the issuer's
 // changes: the CertIDs as they are, which name the issuer by hashes, the hash,
@@ -43,8 +57,8 @@ func (r *request) cacheKey() string {
 	return string(key)
 }
 
-// get gives the answer under key that was made at this count of changes.
-func (c *cache) get(key string, changes int64, now time.Time) *Response {
+// get gives the answer under key, which may be of another count of changes.
+func (c *cache) get(key string, now time.Time) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	element := c.entries[key]
@@ -52,26 +66,25 @@ func (c *cache) get(key string, changes int64, now time.Time) *Response {
 		return nil
 	}
 	e := element.Value.(*entry)
-	if e.changes != changes || !now.Before(e.until) {
+	if !now.Before(e.response.halfLife()) {
 		c.drop(element)
 		return nil
 	}
 	c.order.MoveToFront(element)
-	return e.response
+	return e
 }
 
-// put keeps an answer for half of its life.
-func (c *cache) put(key string, changes int64, r *Response) {
-	e := &entry{key: key, changes: changes, until: r.halfLife(), response: r}
+// put keeps an answer, in place of the one that was there.
+func (c *cache) put(e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.entries == nil {
 		c.entries = map[string]*list.Element{}
 	}
-	if old := c.entries[key]; old != nil {
+	if old := c.entries[e.key]; old != nil {
 		c.drop(old)
 	}
-	c.entries[key] = c.order.PushFront(e)
+	c.entries[e.key] = c.order.PushFront(e)
 	c.size += e.size()
 	for c.size > c.limit {
 		c.drop(c.order.Back())

@@ -44,6 +44,10 @@ func TestKeptUntilItChanges(t *testing.T) {
 
 	a.status("Other", foreign, ocsp.Status{State: ocsp.Revoked, RevokedAt: start})
 	fresh("another issuer revoked", about(t, i, leaf), false)
+	a.status("Root", big.NewInt(9), ocsp.Status{State: ocsp.Revoked, RevokedAt: start})
+	fresh("another certificate revoked", about(t, i, leaf), false)
+	fresh("one of two revoked", both, true)
+	fresh("one of two revoked, again", both, false)
 	a.status("Root", leaf, ocsp.Status{State: ocsp.Revoked, RevokedAt: start})
 	fresh("revoked", about(t, i, leaf), true)
 	if got := parse(t, ask(t, r, about(t, i, leaf)), leaf, i.Certificate); got.Status != xocsp.Revoked {
@@ -106,6 +110,9 @@ func TestNonceIsLimited(t *testing.T) {
 	}
 	if n := count("192.0.2.1:77", about(t, i, big.NewInt(1000))); n != 0 {
 		t.Errorf("%d answers about serial numbers made up, over the limit", n)
+	}
+	if n := count("192.0.2.1:77", about(t, i, leaf, leaf)); n != 0 {
+		t.Errorf("%d answers about two at once, over the limit", n)
 	}
 	if n := count("192.0.2.1:77", about(t, i, leaf)); n != 250 {
 		t.Errorf("%d answers that need no signature, want all", n)

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/issuance"
@@ -42,60 +43,68 @@ func (r *Responder) Respond(ctx context.Context, der []byte, remote string) *Res
 	if err != nil {
 		return r.failed(err)
 	}
-	if req.nonce != nil && !r.limiter.allow(sourceOf(remote), now) {
+	var kept *entry
+	if req.nonce == nil {
+		if kept = r.cache.get(req.cacheKey(), now); kept != nil && kept.changes == changes {
+			return kept.response
+		}
+	} else if !r.limiter.allow(sourceOf(remote), now) {
 		return limited()
 	}
-	var key string
-	if req.nonce == nil {
-		key = req.cacheKey()
-		if kept := r.cache.get(key, changes, now); kept != nil {
-			return kept
-		}
-	}
 
-	// Step 4: what does the CA know? Serial numbers can be made up without end,
-	// so answers about those that were never issued are not kept, and count as
-	// those with a nonce do.
-	singles, known, err := r.statuses(ctx, issuer, req, desk.view.UnissuedGood)
+	// Step 4: what does the CA know? Where that is what a kept answer says, it
+	// does for this count, too.
+	statuses, known, err := r.statuses(ctx, issuer, req)
 	if err != nil {
 		return r.failed(err)
 	}
-	if !known && req.nonce == nil && !r.limiter.allow(sourceOf(remote), now) {
+	if kept != nil && slices.Equal(kept.statuses, statuses) {
+		r.cache.put(kept.at(changes))
+		return kept.response
+	}
+
+	// Step 5: has this sender asked too much? There is no end of numbers that
+	// were never issued, nor of ways to ask for several at once.
+	if (!known || len(req.certs) > 1) && req.nonce == nil && !r.limiter.allow(sourceOf(remote), now) {
 		return limited()
 	}
 
-	// Step 5: sign, and keep what everybody may get.
-	response, err := r.sign(ctx, issuer, desk.view, &responseData{singles: singles, nonce: req.nonce})
+	// Step 6: sign, and keep what everybody may get.
+	response, err := r.sign(ctx, issuer, desk.view, req.answer(statuses, desk.view.UnissuedGood))
 	if err != nil {
 		return r.failed(err)
 	}
 	if known && req.nonce == nil {
 		response.share()
-		r.cache.put(key, changes, response)
+		r.cache.put(&entry{key: req.cacheKey(), changes: changes, statuses: statuses, response: response})
 	}
 	return response
 }
 
 // statuses asks for each certificate; known says that all were issued.
-func (r *Responder) statuses(ctx context.Context, i *issuerAt, req *request, unissuedGood bool) (singles []single, known bool, err error) {
-	singles, known = make([]single, len(req.certs)), true
+func (r *Responder) statuses(ctx context.Context, i *issuerAt, req *request) (statuses []Status, known bool, err error) {
+	statuses, known = make([]Status, len(req.certs)), true
 	for n := range req.certs {
-		id := &req.certs[n]
-		s := &singles[n]
-		s.cert = id.raw
-		if id.serial != nil {
-			if s.status, err = r.source.Status(ctx, i.Group, id.serial); err != nil {
+		if serial := req.certs[n].serial; serial != nil {
+			if statuses[n], err = r.source.Status(ctx, i.Group, serial); err != nil {
 				return nil, false, err
 			}
 		}
-		if s.status.State == Unknown {
-			known = false
-			if unissuedGood {
-				s.status.State = Good
-			}
+		known = known && statuses[n].State != Unknown
+	}
+	return statuses, known, nil
+}
+
+// answer is what the query gets, without dates.
+func (r *request) answer(statuses []Status, unissuedGood bool) *responseData {
+	data := &responseData{singles: make([]single, len(r.certs)), nonce: r.nonce}
+	for n := range r.certs {
+		data.singles[n] = single{r.certs[n].raw, statuses[n]}
+		if statuses[n].State == Unknown && unissuedGood {
+			data.singles[n].status.State = Good
 		}
 	}
-	return singles, known, nil
+	return data
 }
 
 // sign has the answer signed: by the issuer's responder, or by the issuer. A
