@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hsmpki/hsmpki/hsmd/tbs"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/ocsp"
 	"github.com/hsmpki/hsmpki/wire"
@@ -117,8 +119,8 @@ func (a *authority) Keep(_ context.Context, _ *ocsp.Issuer, certificate *x509.Ce
 	return nil
 }
 
-// key signs messages, as one behind hsmd does. A responder's is gone when
-// hsmd has another.
+// key signs messages, as one behind hsmd does: OCSP responses that hsmd
+// recognises only. A responder's is gone when hsmd has another.
 type key struct {
 	a      *authority
 	signer crypto.Signer
@@ -133,6 +135,10 @@ func (k *key) SignMessage(random io.Reader, message []byte, opts crypto.SignerOp
 	k.a.mu.Lock()
 	k.a.signed++
 	fault := k.a.fault
+	_, err := tbs.Parse(message, tbs.Rules{Now: k.a.now.Add(year), Scheme: wire.ECDSAP256SHA256})
+	if e, ok := errors.AsType[*tbs.Error](err); ok && e.Kind == tbs.OCSPResponse {
+		fault = wire.Errorf(wire.Invalid, "%v", err)
+	}
 	if k.made && k.signer != k.a.responder {
 		fault = wire.Errorf(wire.KeyChanged, "another key")
 	}
