@@ -16,13 +16,14 @@ type format struct {
 
 func readFormat(p *vaultapi.Params) (format, error) {
 	f := format{kind: p.String("format"), removeRoots: p.Bool("remove_roots_from_chain", false)}
+	form := p.String("private_key_format")
 	if f.kind == "" {
 		f.kind = "pem"
 	}
 	if f.kind != "pem" && f.kind != "der" && f.kind != "pem_bundle" {
 		return f, vaultapi.BadRequest(`the "format" path parameter must be "pem", "der", or "pem_bundle"`)
 	}
-	switch form := p.String("private_key_format"); form {
+	switch form {
 	case "", "der", "pem":
 	case "pkcs8":
 		f.pkcs8 = true

@@ -24,43 +24,56 @@ func pkiIssue(_ *Handler, r *request) (*answer, error) {
 
 // pkiSign serves sign/:role.
 func pkiSign(_ *Handler, r *request) (*answer, error) {
-	csr, err := r.csr()
-	if err != nil {
-		return nil, err
-	}
-	return r.issue(&ca.IssueRequest{Wish: role.ReadWish(r.params), CSR: csr})
+	return r.sign(&ca.IssueRequest{Wish: role.ReadWish(r.params)})
 }
 
 // pkiSignVerbatim serves sign-verbatim[/:role].
 func pkiSignVerbatim(_ *Handler, r *request) (*answer, error) {
-	csr, err := r.csr()
-	if err != nil {
-		return nil, err
-	}
-	req := &ca.IssueRequest{Verbatim: role.ReadVerbatim(r.params), CSR: csr}
+	req := &ca.IssueRequest{Verbatim: role.ReadVerbatim(r.params)}
 	if r.vars["role"] == "" {
 		req.Issuer = r.params.String("issuer_ref")
 	}
-	return r.issue(req)
+	return r.sign(req)
 }
 
-func (r *request) csr() (*role.CSR, error) {
+// sign is issue with the CSR of the request.
+func (r *request) sign(req *ca.IssueRequest) (*answer, error) {
 	text := r.params.String("csr")
-	if err := r.params.Err(); err != nil {
+	encode, err := r.begin()
+	if err != nil {
 		return nil, err
 	}
-	if text == "" {
-		return nil, vaultapi.BadRequest(`"csr" is empty`)
+	if req.CSR, err = role.ParseCSR(text); err != nil {
+		return nil, err
 	}
-	return role.ParseCSR(text)
+	return r.finish(req, encode)
 }
 
 // issue has a certificate made and writes it.
 func (r *request) issue(req *ca.IssueRequest) (*answer, error) {
-	encode, err := readFormat(r.params)
+	encode, err := r.begin()
 	if err != nil {
 		return nil, err
 	}
+	return r.finish(req, encode)
+}
+
+// begin refuses what does not depend on the wish, in Vault's order: a parameter
+// of the wrong type, a role that is not there, a format that is none.
+func (r *request) begin() (format, error) {
+	encode, wrongFormat := readFormat(r.params)
+	if err := r.params.Err(); err != nil {
+		return encode, err
+	}
+	if name := r.vars["role"]; name != "" {
+		if _, err := r.mount.Authority.Role(name); err != nil {
+			return encode, vaultapi.BadRequest("unknown role: %s", name)
+		}
+	}
+	return encode, wrongFormat
+}
+
+func (r *request) finish(req *ca.IssueRequest, encode format) (*answer, error) {
 	req.Role, req.RequestID, req.Requester = r.vars["role"], r.id, r.who.name
 	if ref := r.vars["issuer_ref"]; ref != "" {
 		req.Issuer = ref

@@ -115,7 +115,7 @@ func (a *Authority) subjectKey(r *role.Role, req *IssueRequest, out *Issued) (cr
 	if req.CSR != nil {
 		return nil, nil
 	}
-	kind, bits, err := r.LeafKey()
+	kind, bits, err := r.LeafKey(req.Wish)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // The values of key_type. A role of type "any" signs CSRs with keys of all
-// kinds and issues nothing, since it does not say which key to make.
+// kinds; it does not say which key to make for issue, so the request must.
 const (
 	KeyRSA     = "rsa"
 	KeyEC      = "ec"
@@ -70,12 +70,26 @@ func CheckSignatureBits(keyType string, bits int) (int, error) {
 	return 0, refuse("unsupported hash signature algorithm: %d", bits)
 }
 
-// LeafKey is the type and size of the key to make for issue/:role.
-func (r *Role) LeafKey() (keyType string, bits int, err error) {
-	if r.KeyType == KeyAny {
-		return "", 0, refuse(`role key type "any" not allowed for issuing certificates, only signing`)
+// LeafKey is the type and effective size of the key to make for issue/:role. A
+// role of type "any" leaves both to the wish, where a size alone is one of ec or
+// else of rsa. The error is a *Refusal.
+func (r *Role) LeafKey(w *Wish) (keyType string, bits int, err error) {
+	if r.KeyType != KeyAny {
+		return r.KeyType, r.KeyBits, nil
 	}
-	return r.KeyType, r.KeyBits, nil
+	keyType = w.KeyType
+	switch {
+	case keyType == KeyAny:
+		return "", 0, refuse("unknown key type %s", keyType)
+	case keyType == "" && w.KeyBits == 0:
+		return "", 0, refuse(`role key type "any" not allowed for issuing certificates without providing key_type and/or key_bits request parameters`)
+	case keyType == "" && slices.Contains(ecSizes, w.KeyBits):
+		keyType = KeyEC
+	case keyType == "":
+		keyType = KeyRSA
+	}
+	bits, err = CheckKey(keyType, w.KeyBits)
+	return keyType, bits, err
 }
 
 // permitsKey checks the key of a CSR: the role's type and at least its size.

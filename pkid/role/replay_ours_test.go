@@ -81,8 +81,9 @@ func answer(data map[string]any) string {
 	return string(text)
 }
 
-// issue replays issue/:role.
-func issue(t *testing.T, l line) string {
+// issue replays issue/:role, and with a CSR sign/:role. The order of what pkid/api
+// does before is that of its handlers: parameters, role, format.
+func issue(t *testing.T, l line, csr *role.CSR) string {
 	t.Helper()
 	p := vaultapi.NewParams(maps.Clone(l.In))
 	wish := role.ReadWish(p)
@@ -91,18 +92,28 @@ func issue(t *testing.T, l line) string {
 	}
 	r, _, err := role.FromParams(vaultapi.NewParams(maps.Clone(l.Role)))
 	if err != nil {
-		return refusal(err)
+		return "400 " // an unknown role
 	}
-	if _, _, err := r.LeafKey(); err != nil {
-		return refusal(err)
+	if l.In["format"] == "bogus" {
+		return `400 the "format" path parameter must be "pem", "der", or "pem_bundle"`
 	}
-	req, _, err := r.Request(wish, nil, &role.Terms{
+	var public crypto.PublicKey
+	if csr == nil {
+		kind, bits, err := r.LeafKey(wish)
+		if err != nil {
+			return refusal(err)
+		}
+		public = leafKeys()[fmt.Sprint(kind, bits)].Public()
+	}
+	req, _, err := r.Request(wish, csr, &role.Terms{
 		Now: observedAt, DefaultTTL: 768 * time.Hour, MaxTTL: observedMaxTTL, Issuer: observedIssuer(t).Certificate(),
 	})
 	if err != nil {
 		return refusal(err)
 	}
-	req.PublicKey = leafKey(t, r)
+	if public != nil {
+		req.PublicKey = public
+	}
 	prepared, err := observedIssuer(t).Prepare(req, observedAt)
 	if err != nil {
 		return refusal(err)
@@ -154,33 +165,17 @@ var observedIssuer = func() func(t testing.TB) *issuance.Issuer {
 }()
 
 // leafKeys are the keys of certificates, one of each kind.
-var leafKeys = sync.OnceValue(func() map[string]crypto.PublicKey {
-	keys := map[string]crypto.PublicKey{}
+var leafKeys = sync.OnceValue(func() map[string]crypto.Signer {
+	keys := map[string]crypto.Signer{}
 	for bits, curve := range map[int]elliptic.Curve{224: elliptic.P224(), 256: elliptic.P256(), 384: elliptic.P384(), 521: elliptic.P521()} {
-		key, _ := ecdsa.GenerateKey(curve, rand.Reader)
-		keys[fmt.Sprint("ec", bits)] = key.Public()
+		keys[fmt.Sprint("ec", bits)], _ = ecdsa.GenerateKey(curve, rand.Reader)
 	}
 	for _, bits := range []int{2048, 3072} {
-		key, _ := rsa.GenerateKey(rand.Reader, bits)
-		keys[fmt.Sprint("rsa", bits)] = key.Public()
+		keys[fmt.Sprint("rsa", bits)], _ = rsa.GenerateKey(rand.Reader, bits)
 	}
-	public, _, _ := ed25519.GenerateKey(rand.Reader)
-	keys["ed255190"] = public
+	_, keys["ed255190"], _ = ed25519.GenerateKey(rand.Reader)
 	return keys
 })
-
-func leafKey(t *testing.T, r *role.Role) crypto.PublicKey {
-	t.Helper()
-	keyType, bits, err := r.LeafKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, ok := leafKeys()[fmt.Sprint(keyType, bits)]
-	if !ok {
-		t.Fatalf("no key for %s %d", keyType, bits)
-	}
-	return key
-}
 
 var keyUsageNames = []string{"digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"}
 

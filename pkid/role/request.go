@@ -21,6 +21,11 @@ type Wish struct {
 	SerialNumber string   // the subject's, not the certificate's
 	UserIDs      []string
 
+	// KeyType and KeyBits are the key to make for issue under a role of key
+	// type "any"; "" and 0: not given.
+	KeyType string
+	KeyBits int
+
 	TTL      time.Duration // 0: not given
 	NotAfter string        // RFC 3339; "": not given
 
@@ -38,6 +43,8 @@ func ReadWish(p *vaultapi.Params) *Wish {
 		OtherSANs:         p.StringList("other_sans"),
 		SerialNumber:      p.String("serial_number"),
 		UserIDs:           p.StringList("user_ids"),
+		KeyType:           p.String("key_type"),
+		KeyBits:           p.Int("key_bits", 0),
 		TTL:               p.Duration("ttl", 0).Truncate(time.Second),
 		NotAfter:          p.String("not_after"),
 		ExcludeCNFromSANs: p.Bool("exclude_cn_from_sans", false),
@@ -58,6 +65,9 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 			return nil, nil, err
 		}
 		warnings = r.unheard(w, csr)
+	}
+	if (w.KeyType != "" || w.KeyBits != 0) && (csr != nil || r.KeyType != KeyAny) {
+		warnings = append(warnings, "key_type and key_bits were ignored: they count for issue under a role of key_type any only")
 	}
 	if err := checkCount(len(w.AltNames) + len(w.IPSANs) + len(w.URISANs) + len(w.OtherSANs) + len(w.UserIDs)); err != nil {
 		return nil, nil, err

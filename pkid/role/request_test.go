@@ -38,7 +38,7 @@ func TestRefusalsInOrder(t *testing.T) {
 		{"", func() { wish.URISANs = []string{"http://a.b"} }},
 		{"URI Subject Alternative Names were provided via the API which are not valid for this role", func() { wish.URISANs = []string{"::bad"} }},
 		{`the provided URI Subject Alternative Name "::bad" is not a valid URI`, func() { wish.URISANs = nil }},
-		{`parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"`, func() { wish.NotAfter = "" }},
+		{`not_after: parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"`, func() { wish.NotAfter = "" }},
 		{"user_id alice is not allowed by this role", func() { r.AllowedUserIDs = []string{"al*"} }},
 	} {
 		if step.reason != "" {

@@ -77,7 +77,7 @@ func TestRootRefuses(t *testing.T) {
 		`{"common_name":"a","permitted_ip_ranges":"x"}`:    `permitted_ip_ranges: "x"`,
 		`{"common_name":"a","excluded_ip_ranges":"1.2.3"}`: `excluded_ip_ranges: "1.2.3"`,
 		`{"common_name":"a","ip_sans":"x"}`:                `the value "x" is not a valid IP address`,
-		`{"common_name":"a","ttl":"1h","not_after":"x"}`:   "Either ttl or not_after",
+		`{"common_name":"a","ttl":"1h","not_after":"2030-01-01T00:00:00Z"}`:   "Either ttl or not_after",
 		`{"common_name":"a","max_path_length":"many"}`:     "max_path_length",
 		`{"common_name":"a","other_sans":"x"}`:             "could not parse requested other SAN",
 	} {

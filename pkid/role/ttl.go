@@ -37,13 +37,12 @@ func (r *Role) validity(w *Wish, t *Terms) (notBefore, notAfter time.Time, warni
 	if end == "" {
 		end = w.NotAfter
 	}
-	if w.TTL > 0 && end != "" {
-		return notBefore, notAfter, nil, refuse("Either ttl or not_after should be provided. Both should not be provided in the same request.")
-	}
 	if end != "" {
-		notAfter, err = time.Parse(time.RFC3339, end)
-		if err != nil {
-			return notBefore, notAfter, nil, refuse("%s", err)
+		if notAfter, err = time.Parse(time.RFC3339, end); err != nil {
+			return notBefore, notAfter, nil, refuse("not_after: %s", err)
+		}
+		if w.TTL > 0 {
+			return notBefore, notAfter, nil, refuse("Either ttl or not_after should be provided. Both should not be provided in the same request.")
 		}
 	} else {
 		ttl, warning := r.lifetime(w.TTL, t)

@@ -35,7 +35,7 @@ func TestValidity(t *testing.T) {
 		{name: "the role's end wins", role: "not_after=2027-06-01T00:00:00Z", notAfter: "2026-12-31T00:00:00Z", want: time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)},
 		{name: "an end and a ttl", ttl: time.Hour, notAfter: "2026-12-31T00:00:00Z", reason: "Either ttl or not_after should be provided."},
 		{name: "the role's end and a ttl", role: "not_after=2027-06-01T00:00:00Z", ttl: time.Hour, reason: "Either ttl or not_after should be provided."},
-		{name: "an end that is none", notAfter: "x", reason: `parsing time "x" as "2006-01-02T15:04:05Z07:00"`},
+		{name: "an end that is none", notAfter: "x", reason: `not_after: parsing time "x" as "2006-01-02T15:04:05Z07:00"`},
 		{name: "beyond the issuer", notAfter: "9999-12-31T23:59:59Z", reason: "cannot satisfy request, as TTL would result in notAfter of 9999-12-31T23:59:59Z that is beyond the expiration of the CA certificate at " + issuerEnd.Format(time.RFC3339Nano)},
 		{name: "beyond, err", notAfter: "9999-12-31T23:59:59Z", beyond: role.BeyondErr, reason: "beyond the expiration"},
 		{name: "beyond, always_enforce_err", notAfter: "9999-12-31T23:59:59Z", beyond: role.BeyondAlwaysErr, reason: "beyond the expiration"},
