@@ -38,16 +38,20 @@ type Issuer struct {
 	// The extensions that every certificate of this issuer carries.
 	authorityKeyID              pkix.Extension
 	authorityInfo, distribution []pkix.Extension
-	// constraints checks names the way relying parties will; made at the
-	// first use, as few issuers have name constraints.
-	constraints func() (*constraintCheck, error)
+	// paths are the ways up from the issuer that relying parties may take;
+	// found at the first use, as it costs verifying signatures.
+	paths func() []path
 }
 
 // NewIssuer returns the issuer with this certificate, or an error if a relying
 // party would refuse what it signs: it must be a CA (RFC 5280, section
 // 4.2.1.9), have keyCertSign if it has a key usage at all (4.2.1.3), carry a
 // subject key identifier and have a key that package issuance can sign with.
-func NewIssuer(cert *x509.Certificate, urls URLs) (*Issuer, error) {
+//
+// above are the CA certificates known above it, in any order, cross-certificates
+// and strangers among them: what is issued must be acceptable on one of the
+// paths through them, with its names and with the length of the path.
+func NewIssuer(cert *x509.Certificate, urls URLs, above ...*x509.Certificate) (*Issuer, error) {
 	switch {
 	case !cert.BasicConstraintsValid || !cert.IsCA:
 		return nil, errors.New("issuer: the certificate is not a CA certificate")
@@ -69,7 +73,7 @@ func NewIssuer(cert *x509.Certificate, urls URLs) (*Issuer, error) {
 	if i.authorityInfo, i.distribution, err = urlExtensions(urls); err != nil {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
-	i.constraints = sync.OnceValues(func() (*constraintCheck, error) { return newConstraintCheck(cert) })
+	i.paths = sync.OnceValue(func() []path { return findPaths(cert, above) })
 	return i, nil
 }
 

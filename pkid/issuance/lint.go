@@ -62,8 +62,22 @@ func checkValidity(notBefore, notAfter, now time.Time) error {
 		return Refuse("the certificate's Not After (%s) has passed already", notAfter.UTC().Format(time.RFC3339))
 	case notBefore.After(now.Add(maxClockLead)):
 		return Refuse("the certificate's Not Before (%s) is more than %s ahead", notBefore.UTC().Format(time.RFC3339), maxClockLead)
-	case notAfter.Year() > 9999:
+	case notBefore.UTC().Year() < 1950:
+		return Refuse("the certificate's Not Before (%s) is before 1950, where not_before_duration may not reach", notBefore.UTC().Format(time.RFC3339))
+	case notAfter.UTC().Year() > 9999:
 		return Refuse("the certificate's Not After is beyond the year 9999")
+	}
+	return nil
+}
+
+// checkIssuerValidity refuses to issue with a certificate that is not valid now:
+// nobody would accept the result.
+func checkIssuerValidity(issuer *x509.Certificate, now time.Time) error {
+	switch {
+	case now.After(issuer.NotAfter):
+		return Refuse("the issuer %q cannot issue: its certificate expired at %s", issuer.Subject, issuer.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(issuer.NotBefore):
+		return Refuse("the issuer %q cannot issue: its certificate is not valid before %s", issuer.Subject, issuer.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

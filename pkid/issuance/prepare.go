@@ -51,6 +51,9 @@ func (i *Issuer) Prepare(req *Request, now time.Time) (*Prepared, error) {
 	if err := checkValidity(req.NotBefore, req.NotAfter, now); err != nil {
 		return nil, err
 	}
+	if err := checkIssuerValidity(i.certificate, now); err != nil {
+		return nil, err
+	}
 	spki, keyID, err := encodePublicKey(req.PublicKey)
 	if err != nil {
 		return nil, err
@@ -88,14 +91,8 @@ func (i *Issuer) Prepare(req *Request, now time.Time) (*Prepared, error) {
 	if err := lintEndEntity(p.parsed); err != nil {
 		return nil, err
 	}
-	constraints, err := i.constraints()
-	if err != nil {
+	if err := i.permits(p.parsed); err != nil {
 		return nil, err
-	}
-	if constraints != nil {
-		if err := constraints.permits(tbs); err != nil {
-			return nil, err
-		}
 	}
 	return p, nil
 }

@@ -72,14 +72,14 @@ func TestRootWarns(t *testing.T) {
 
 func TestRootRefuses(t *testing.T) {
 	for body, reason := range map[string]string{
-		`{"common_name":"a","key_type":"any"}`:             "unknown key type any",
-		`{"common_name":"a","key_bits":1024}`:              "RSA keys < 2048",
-		`{"common_name":"a","permitted_ip_ranges":"x"}`:    `permitted_ip_ranges: "x"`,
-		`{"common_name":"a","excluded_ip_ranges":"1.2.3"}`: `excluded_ip_ranges: "1.2.3"`,
-		`{"common_name":"a","ip_sans":"x"}`:                `the value "x" is not a valid IP address`,
-		`{"common_name":"a","ttl":"1h","not_after":"2030-01-01T00:00:00Z"}`:   "Either ttl or not_after",
-		`{"common_name":"a","max_path_length":"many"}`:     "max_path_length",
-		`{"common_name":"a","other_sans":"x"}`:             "could not parse requested other SAN",
+		`{"common_name":"a","key_type":"any"}`:                              "unknown key type any",
+		`{"common_name":"a","key_bits":1024}`:                               "RSA keys < 2048",
+		`{"common_name":"a","permitted_ip_ranges":"x"}`:                     `permitted_ip_ranges: "x"`,
+		`{"common_name":"a","excluded_ip_ranges":"1.2.3"}`:                  `excluded_ip_ranges: "1.2.3"`,
+		`{"common_name":"a","ip_sans":"x"}`:                                 `the value "x" is not a valid IP address`,
+		`{"common_name":"a","ttl":"1h","not_after":"2030-01-01T00:00:00Z"}`: "Either ttl or not_after",
+		`{"common_name":"a","max_path_length":"many"}`:                      "max_path_length",
+		`{"common_name":"a","other_sans":"x"}`:                              "could not parse requested other SAN",
 	} {
 		wish, err := role.ReadRoot(params(t, body))
 		if err == nil {
