@@ -18,6 +18,19 @@ var (
 // maxNotice is the longest explicitText that RFC 5280 allows, in characters.
 const maxNotice = 200
 
+// Check returns a *Refusal if the qualifiers cannot be written.
+func (p *Policy) Check() error {
+	if n := utf8.RuneCountInString(p.Notice); n > maxNotice || !utf8.ValidString(p.Notice) {
+		return Refuse("the notice of policy %v is not UTF-8 or longer than %d characters", p.ID, maxNotice)
+	}
+	for i := range len(p.CPS) {
+		if p.CPS[i] >= utf8.RuneSelf {
+			return Refuse("the cps of policy %v has characters outside ASCII", p.ID)
+		}
+	}
+	return nil
+}
+
 func certificatePolicies(policies []Policy) (pkix.Extension, error) {
 	return extension(oidCertificatePolicies, false, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -35,6 +48,10 @@ func addQualifiers(b *cryptobyte.Builder, p Policy) {
 	if p.CPS == "" && p.Notice == "" {
 		return
 	}
+	if err := p.Check(); err != nil {
+		b.SetError(err)
+		return
+	}
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		if p.CPS != "" {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -43,10 +60,6 @@ func addQualifiers(b *cryptobyte.Builder, p Policy) {
 			})
 		}
 		if p.Notice == "" {
-			return
-		}
-		if n := utf8.RuneCountInString(p.Notice); n > maxNotice || !utf8.ValidString(p.Notice) {
-			b.SetError(Refuse("the notice of policy %v is not UTF-8 or longer than %d characters", p.ID, maxNotice))
 			return
 		}
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {

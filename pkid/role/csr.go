@@ -13,12 +13,8 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 )
 
-// maxCSR is how many bytes of PEM a CSR may have, and maxNames how many names
-// of all kinds it or a wish may ask for.
-const (
-	maxCSR   = 64 << 10
-	maxNames = 1000
-)
+// maxCSR is how many octets of PEM a CSR may have.
+const maxCSR = 64 << 10
 
 // CSR is a parsed certification request (RFC 2986) whose signature verified.
 type CSR struct {
@@ -39,7 +35,7 @@ func ParseCSR(text string) (*CSR, error) {
 		return nil, refuse(`"csr" is empty`)
 	}
 	if len(text) > maxCSR {
-		return nil, refuse("csr is longer than %d bytes", maxCSR)
+		return nil, refuse("csr is longer than the %d octets that are possible", maxCSR)
 	}
 	block, rest := pem.Decode([]byte(text))
 	if block == nil {
@@ -88,12 +84,8 @@ func (c *CSR) readNames() error {
 			}
 		}
 	}
-	return checkCount(known + len(c.otherNames) + c.unread)
-}
-
-func checkCount(names int) error {
-	if names > maxNames {
-		return refuse("%d names are asked for, where %d are possible", names, maxNames)
+	if names := known + len(c.otherNames) + c.unread + len(c.userIDs); names > maxNames {
+		return refuse("csr: %d names are asked for, where %d are possible", names, maxNames)
 	}
 	return nil
 }

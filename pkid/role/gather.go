@@ -28,6 +28,9 @@ type names struct {
 
 // names gathers the names of wish and CSR as the role says.
 func (r *Role) names(w *Wish, csr *CSR) (*names, error) {
+	if err := w.check(); err != nil {
+		return nil, err
+	}
 	n := &names{serial: w.SerialNumber, userIDs: w.UserIDs, othersAsked: w.OtherSANs}
 	if csr != nil {
 		if r.UseCSRCommonName {
@@ -66,17 +69,21 @@ func (r *Role) names(w *Wish, csr *CSR) (*names, error) {
 			return nil, err
 		}
 	}
-	return n, nil
+	return n, n.check()
 }
 
 // add takes a name as an alternative name of the kind that it looks like; one
 // that looks like none is no alternative name.
 func (n *names) add(name string) error {
 	if strings.Contains(name, "@") {
-		n.emails = append(n.emails, name)
+		address := asciiName(name)
+		if !isASCII(address) {
+			return refuse("email address %s cannot be written in a certificate: before the @ it must be of ASCII, and after it a host name", name)
+		}
+		n.emails = append(n.emails, address)
 		return nil
 	}
-	ascii, err := hostIDNA.ToASCII(name)
+	ascii, err := asciiHost(name)
 	if err != nil {
 		return refuse("%s", err)
 	}

@@ -1,10 +1,6 @@
 package role
 
-import (
-	"strings"
-
-	"golang.org/x/net/idna"
-)
+import "strings"
 
 // The kinds of common name that cn_validations lists; disabled stands alone
 // and lets every common name pass.
@@ -13,10 +9,6 @@ const (
 	cnHostname = "hostname"
 	cnDisabled = "disabled"
 )
-
-// hostIDNA converts to A-labels under the STD 3 rules, each label and the whole
-// within the DNS's lengths, without mapping case or anything else.
-var hostIDNA = idna.New(idna.StrictDomainName(true), idna.VerifyDNSLength(true))
 
 // permitsCommonName reports whether the role lets a certificate have this
 // common name.
@@ -43,7 +35,7 @@ func (r *Role) permitsCommonName(name string) bool {
 // or e-mail address. The order of the rules is that of vault-api 4.5; the cases
 // in testdata/names.txt are its specification.
 func (r *Role) permitsName(name string) bool {
-	n, ok := splitName(name)
+	n, ok := splitName(asciiName(name))
 	if !ok {
 		return false
 	}
@@ -97,7 +89,7 @@ func unprintable(c rune) bool { return c <= ' ' || c == 0x7f }
 // wildcard label of the forms *, *x, x* and x*y.
 func (n *nameParts) wellFormed() bool {
 	if n.reduced != "" {
-		ascii, err := hostIDNA.ToASCII(n.reduced)
+		ascii, err := asciiHost(n.reduced)
 		if err != nil || !isHostname(ascii) {
 			return false
 		}
@@ -131,6 +123,7 @@ func (r *Role) permitsDomain(n nameParts) bool {
 		if domain == "" || r.AllowedDomainsTemplate && isTemplate(domain) {
 			continue
 		}
+		domain = asciiName(domain)
 		switch {
 		case r.AllowBareDomains && (strings.EqualFold(n.whole, domain) || n.email && strings.EqualFold(n.host, domain)):
 			return true

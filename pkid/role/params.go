@@ -31,7 +31,9 @@ func (r *Role) Merge(p *vaultapi.Params) (*Role, []string, error) {
 // apply overwrites r with what p gives and checks the result.
 func (r *Role) apply(p *vaultapi.Params) (*Role, []string, error) {
 	if p.Has("issuer_ref") {
-		r.IssuerRef = strings.TrimSpace(p.String("issuer_ref"))
+		if r.IssuerRef = strings.TrimSpace(p.String("issuer_ref")); r.IssuerRef == "" {
+			r.IssuerRef = "default"
+		}
 	}
 	r.applyValidity(p)
 	r.applyNames(p)
@@ -43,15 +45,20 @@ func (r *Role) apply(p *vaultapi.Params) (*Role, []string, error) {
 	if err := p.Err(); err != nil {
 		return nil, nil, err
 	}
+	warnings := r.warnings()
 	if err := r.check(); err != nil {
 		return nil, nil, err
 	}
-	return r, r.warnings(), nil
+	return r, warnings, nil
 }
 
 func (r *Role) applyValidity(p *vaultapi.Params) {
 	seconds := func(name string, field *Seconds) {
-		*field = Seconds(p.Duration(name, field.Duration()) / time.Second)
+		span := p.Duration(name, field.Duration())
+		if span > 0 && span < time.Second {
+			p.Fail(name, "%s is less than a second", span)
+		}
+		*field = Seconds(span / time.Second)
 	}
 	seconds("ttl", &r.TTL)
 	seconds("max_ttl", &r.MaxTTL)
@@ -140,11 +147,17 @@ func policyList(p *vaultapi.Params, field *[]string) {
 // check refuses what no role may be, and fills in the sizes that follow from
 // the key type.
 func (r *Role) check() (err error) {
+	if err := r.checkLists(); err != nil {
+		return err
+	}
 	if r.KeyBits, err = CheckKey(r.KeyType, r.KeyBits); err != nil {
 		return err
 	}
 	if r.SignatureBits, err = CheckSignatureBits(r.KeyType, r.SignatureBits); err != nil {
 		return err
+	}
+	if r.NotBeforeDuration > maxBackdate {
+		return refuse("not_before_duration: %s is more than ten years", r.NotBeforeDuration.Duration())
 	}
 	if r.MaxTTL > 0 && r.TTL > r.MaxTTL {
 		return refuse(`"ttl" value must be less than "max_ttl" value`)
@@ -197,7 +210,11 @@ func checkCNValidations(validations []string) ([]string, error) {
 	return out, nil
 }
 
-// warnings tell the role's writer what will not do what it seems to.
+// maxBackdate is how far back a certificate's beginning may be set.
+const maxBackdate = Seconds(10 * 366 * 24 * 3600)
+
+// warnings tell the role's writer what will not do what it seems to. They look
+// at what was written, before check fills in what follows from it.
 func (r *Role) warnings() []string {
 	var w []string
 	if r.GenerateLease {
@@ -206,13 +223,18 @@ func (r *Role) warnings() []string {
 	if r.GenerateLease && r.NoStore {
 		w = append(w, "mutually exclusive values no_store=true and generate_lease=true were both specified; no_store=true takes priority")
 	}
-	if usage, unknown := keyUsageBits(r.KeyUsage); len(unknown) > 0 {
-		w = append(w, "key_usage has names that nothing is known by: "+strings.Join(unknown, ", "))
-	} else if usage&caUsages != 0 {
+	w = append(w, r.unknownUsages()...)
+	if usage, _ := keyUsageBits(r.KeyUsage); usage&caUsages != 0 {
 		w = append(w, "key_usage has CertSign or CRLSign, which only CA certificates may have: requests under this role will be refused")
 	}
-	if _, unknown := extKeyUsageList(r); len(unknown) > 0 {
-		w = append(w, "ext_key_usage has names that nothing is known by: "+strings.Join(unknown, ", "))
+	if r.KeyType == KeyAny && r.KeyBits != 0 || r.KeyType == KeyEd25519 && r.KeyBits != 0 {
+		w = append(w, "key_bits means nothing with key_type "+r.KeyType+" and was not kept")
+	}
+	if (r.KeyType == KeyAny || r.KeyType == KeyEd25519) && r.SignatureBits != 0 {
+		w = append(w, "signature_bits means nothing with key_type "+r.KeyType+" and was not kept")
+	}
+	if len(r.AllowedDomains) > 0 && !r.AllowBareDomains && !r.AllowSubdomains && !r.AllowGlobDomains && !r.AllowAnyName {
+		w = append(w, "allowed_domains allows nothing without allow_bare_domains, allow_subdomains or allow_glob_domains")
 	}
 	if r.AllowedDomainsTemplate && slices.ContainsFunc(r.AllowedDomains, isTemplate) ||
 		r.AllowedURISANsTemplate && slices.ContainsFunc(r.AllowedURISANs, isTemplate) {

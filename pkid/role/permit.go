@@ -81,7 +81,33 @@ func (r *Role) permitsURIs(n *names) error {
 		}
 		n.uris = append(n.uris, uri)
 	}
+	for i, uri := range n.uris {
+		var err error
+		if n.uris[i], err = writableURI(uri); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// writableURI is the URI with its host in A-labels (RFC 5280, section 7.4). It
+// must be absolute and name something (section 4.2.1.6).
+func writableURI(uri *url.URL) (*url.URL, error) {
+	if uri.Scheme == "" || uri.Host+uri.Opaque+uri.Path == "" {
+		return nil, refuse("the provided URI Subject Alternative Name %q is not absolute: it needs a scheme and what follows it", uri)
+	}
+	if isASCII(uri.Host) {
+		return uri, nil
+	}
+	host, err := asciiHost(uri.Hostname())
+	if err != nil {
+		return nil, refuse("the provided URI Subject Alternative Name %q has no host name: %s", uri, err)
+	}
+	converted := *uri
+	if converted.Host = host; uri.Port() != "" {
+		converted.Host += ":" + uri.Port()
+	}
+	return &converted, nil
 }
 
 // source says where the alternative names came from.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/issuance"
@@ -56,6 +57,9 @@ func parsePolicies(texts []string) ([]issuance.Policy, error) {
 		if err != nil {
 			return nil, refuse("policy identifier %q is neither a valid OID: %s", text, err)
 		}
+		if slices.ContainsFunc(policies, func(q issuance.Policy) bool { return q.ID.Equal(p.ID) }) {
+			return nil, refuse("policy_identifiers: %s is listed twice", p.ID)
+		}
 		policies = append(policies, p)
 	}
 	return policies, nil
@@ -74,5 +78,9 @@ func parsePolicy(text string) (issuance.Policy, error) {
 	if err != nil {
 		return issuance.Policy{}, fmt.Errorf("%w, Nor JSON Policy Identifier: %w", notOID, err)
 	}
-	return issuance.Policy{ID: oid, CPS: e.CPS, Notice: e.Notice}, nil
+	p := issuance.Policy{ID: oid, CPS: e.CPS, Notice: e.Notice}
+	if err := p.Check(); err != nil {
+		return issuance.Policy{}, fmt.Errorf("%w, Nor JSON Policy Identifier: %w", notOID, err)
+	}
+	return p, nil
 }

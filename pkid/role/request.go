@@ -26,7 +26,7 @@ type Wish struct {
 	KeyType string
 	KeyBits int
 
-	TTL      time.Duration // 0: not given
+	TTL      time.Duration // 0: not given; below a second it is refused
 	NotAfter string        // RFC 3339; "": not given
 
 	ExcludeCNFromSANs bool
@@ -45,7 +45,7 @@ func ReadWish(p *vaultapi.Params) *Wish {
 		UserIDs:           p.StringList("user_ids"),
 		KeyType:           p.String("key_type"),
 		KeyBits:           p.Int("key_bits", 0),
-		TTL:               p.Duration("ttl", 0).Truncate(time.Second),
+		TTL:               p.Duration("ttl", 0),
 		NotAfter:          p.String("not_after"),
 		ExcludeCNFromSANs: p.Bool("exclude_cn_from_sans", false),
 	}
@@ -68,9 +68,6 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 	}
 	if (w.KeyType != "" || w.KeyBits != 0) && (csr != nil || r.KeyType != KeyAny) {
 		warnings = append(warnings, "key_type and key_bits were ignored: they count for issue under a role of key_type any only")
-	}
-	if err := checkCount(len(w.AltNames) + len(w.IPSANs) + len(w.URISANs) + len(w.OtherSANs) + len(w.UserIDs)); err != nil {
-		return nil, nil, err
 	}
 	n, err := r.names(w, csr)
 	if err != nil {
@@ -115,7 +112,7 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 func (r *Role) usages(req *issuance.Request) (err error) {
 	req.KeyUsage, _ = keyUsageBits(r.KeyUsage)
 	if req.KeyUsage&caUsages != 0 {
-		return refuse("the role's key_usage has CertSign or CRLSign, which only CA certificates may have")
+		return refuse("key_usage has CertSign or CRLSign, which only CA certificates may have")
 	}
 	req.ExtendedKeyUsage, _ = extKeyUsageList(r)
 	if req.ExtendedKeyUsageOIDs, err = extKeyUsageOIDs(r.ExtKeyUsageOIDs); err != nil {

@@ -33,6 +33,9 @@ func ParseNotAfterBehavior(s string) (NotAfterBehavior, error) {
 // The end is the role's not_after, else the wish's, else a ttl: the wish's, the
 // role's, the mount's, cut to the role's or the mount's maximum with a warning.
 func (r *Role) validity(w *Wish, t *Terms) (notBefore, notAfter time.Time, warnings []string, err error) {
+	if w.TTL > 0 && w.TTL < time.Second {
+		return notBefore, notAfter, nil, refuse("ttl: %s is less than a second", w.TTL)
+	}
 	end := r.NotAfter
 	if end == "" {
 		end = w.NotAfter
@@ -45,7 +48,7 @@ func (r *Role) validity(w *Wish, t *Terms) (notBefore, notAfter time.Time, warni
 			return notBefore, notAfter, nil, refuse("Either ttl or not_after should be provided. Both should not be provided in the same request.")
 		}
 	} else {
-		ttl, warning := r.lifetime(w.TTL, t)
+		ttl, warning := r.lifetime(w.TTL.Truncate(time.Second), t)
 		if warning != "" {
 			warnings = append(warnings, warning)
 		}

@@ -87,6 +87,18 @@ names:
 	return usages, unknown
 }
 
+// unknownUsages warns of names in key_usage and ext_key_usage that count for
+// nothing.
+func (r *Role) unknownUsages() (warnings []string) {
+	if _, unknown := keyUsageBits(r.KeyUsage); len(unknown) > 0 {
+		warnings = append(warnings, "key_usage has names that nothing is known by: "+strings.Join(unknown, ", "))
+	}
+	if _, unknown := extKeyUsageList(r); len(unknown) > 0 {
+		warnings = append(warnings, "ext_key_usage has names that nothing is known by: "+strings.Join(unknown, ", "))
+	}
+	return warnings
+}
+
 // extKeyUsageOIDs reads ext_key_usage_oids. The error is a *Refusal.
 func extKeyUsageOIDs(texts []string) ([]asn1.ObjectIdentifier, error) {
 	var oids []asn1.ObjectIdentifier

@@ -57,6 +57,15 @@ func VerbatimRequest(r *Role, v *Verbatim, csr *CSR, t *Terms) (*issuance.Reques
 	if _, err := extKeyUsageOIDs(v.ExtKeyUsageOIDs); err != nil {
 		return nil, nil, err
 	}
+	if _, err := CheckSignatureBits(KeyRSA, v.SignatureBits); err != nil {
+		return nil, nil, err
+	}
+	if err := v.Wish.check(); err != nil {
+		return nil, nil, err
+	}
+	if err := rules.checkLists(); err != nil {
+		return nil, nil, err
+	}
 	extensions, err := copiedExtensions(csr)
 	if err != nil {
 		return nil, nil, err
@@ -65,6 +74,7 @@ func VerbatimRequest(r *Role, v *Verbatim, csr *CSR, t *Terms) (*issuance.Reques
 	if err != nil {
 		return nil, nil, err
 	}
+	warnings = append(warnings, rules.unknownUsages()...)
 	if v.Wish.namesSomething() {
 		warnings = append(warnings, "sign-verbatim takes all names from the CSR; those in the request were ignored")
 	}

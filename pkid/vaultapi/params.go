@@ -88,3 +88,7 @@ func (p *Params) fail(name string, err error) {
 		p.err = BadRequest("Field validation failed: error converting input for field %q: %v", name, err)
 	}
 }
+
+// Fail notes that a parameter has a value that makes no sense, as if it had not
+// converted.
+func (p *Params) Fail(name, format string, args ...any) { p.fail(name, fmt.Errorf(format, args...)) }
