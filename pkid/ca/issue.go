@@ -46,9 +46,13 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 		return nil, refuse("unknown role: %s", req.Role)
 	}
 	out := &Issued{}
-	public, err := a.subjectKey(r, req, out)
-	if err != nil {
-		return nil, err
+	var keyType string // of the key to be made; with a CSR there is none
+	var keyBits int
+	var err error
+	if req.CSR == nil {
+		if keyType, keyBits, err = r.LeafKey(req.Wish); err != nil {
+			return nil, err
+		}
 	}
 	ref := req.Issuer
 	if ref == "" && r != nil {
@@ -75,11 +79,15 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	if err != nil {
 		return nil, err
 	}
-	if public != nil {
-		template.PublicKey = public
-	}
 
-	// Step 3: check what can be checked before the HSM is asked, then ask it.
+	// Step 3: make the key, which may take long, only now; check what can be
+	// checked before the HSM is asked, then ask it.
+	if req.CSR == nil {
+		if out.Key, err = leafKey(keyType, keyBits); err != nil {
+			return nil, err
+		}
+		template.PublicKey = out.Key.Public()
+	}
 	prepared, err := issuer.issuance.Prepare(template, now)
 	if err != nil {
 		return nil, err
@@ -107,20 +115,4 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 		return nil, err
 	}
 	return out, nil
-}
-
-// subjectKey makes the key of a certificate that is to be issued with one. With
-// a CSR there is nothing to make.
-func (a *Authority) subjectKey(r *role.Role, req *IssueRequest, out *Issued) (crypto.PublicKey, error) {
-	if req.CSR != nil {
-		return nil, nil
-	}
-	kind, bits, err := r.LeafKey(req.Wish)
-	if err != nil {
-		return nil, err
-	}
-	if out.Key, err = leafKey(kind, bits); err != nil {
-		return nil, err
-	}
-	return out.Key.Public(), nil
 }
