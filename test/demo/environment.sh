@@ -97,9 +97,11 @@ configs() {
 	END
 }
 
-# running PROGRAM: does the process that its pid file names still run?
+# running PROGRAM: does the process that its pid file names still run? Its name
+# is asked for, not its file: hsmd is not dumpable, which hides its links in
+# /proc from its own user too.
 running() {
-	[[ -s $dir/$1.pid ]] && [[ $(readlink "/proc/$(cat "$dir/$1.pid")/exe" 2>/dev/null) == */bin/$1* ]]
+	[[ -s $dir/$1.pid ]] && [[ $(cat "/proc/$(cat "$dir/$1.pid")/comm" 2>/dev/null) == "$1" ]]
 }
 
 # launch PROGRAM starts it and waits until its socket takes connections.

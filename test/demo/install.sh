@@ -22,8 +22,10 @@ there() {
 	esac
 }
 
-if ! there go; then
-	echo "Go is missing: see https://go.dev/dl/ (1.21 or later; it fetches the version of go.mod itself)" >&2
+# A Go before 1.21 does not know that it may fetch another: it complains about
+# go.mod, in words that help nobody.
+if ! there go || [[ $(printf '%s\n' go1.21 "$(cd / && GOTOOLCHAIN=local go env GOVERSION)" | sort -V | head -n1) != go1.21 ]]; then
+	echo "Go 1.21 or later is needed, $(go version 2>/dev/null || echo "and there is none"): see https://go.dev/dl/ (it fetches the version of go.mod itself)" >&2
 	exit 1
 fi
 missing=()
