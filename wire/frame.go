@@ -106,7 +106,8 @@ func newWriter(conn net.Conn) *writer {
 }
 
 // send queues one frame and sees to it that it is written. The error is the
-// connection's; it stays.
+// connection's; it stays, and ends the connection: a peer that is not told the
+// answers must not go on asking.
 func (w *writer) send(frame []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,6 +135,7 @@ func (w *writer) send(frame []byte) error {
 	}
 	w.writing = false
 	if w.err != nil {
+		_ = w.conn.Close()
 		w.room.Broadcast()
 	}
 	return w.err

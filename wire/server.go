@@ -90,10 +90,12 @@ type task struct {
 }
 
 func (s *server) run(ctx context.Context, conn net.Conn, in *reader, cancel func()) error {
+	// The reader's own deadlines may replace this one, so ctx is looked at before
+	// each frame too.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	var err error
-	for err == nil {
+	for err == nil && ctx.Err() == nil {
 		var frame []byte
 		if frame, err = in.next(MaxFrame); err == nil {
 			err = s.frame(frame)
