@@ -170,12 +170,22 @@ func clean(path string) (string, error) {
 	return path + "/", nil
 }
 
-// builtIn are the mounts that are always there; clients look for them.
-func builtIn() []*Mount {
+// builtIn are the mounts that are always there; clients look for them. Their
+// ids follow from that of the state, and sys/ has that one itself.
+func builtIn(cluster uuid.UUID) []*Mount {
+	mount := func(path, kind, description string) *Mount {
+		id := cluster
+		if path != "sys/" {
+			id = uuid.NewSHA1(cluster, []byte(path))
+		}
+		return &Mount{Path: path, Type: kind, UUID: id.String(), Accessor: kind + "_" + hex.EncodeToString(id[:4]), Description: description, BuiltIn: true}
+	}
+	cubbyhole := mount("cubbyhole/", "cubbyhole", "per-token private secret storage")
+	cubbyhole.Local = true
 	return []*Mount{
-		{Path: "cubbyhole/", Type: "cubbyhole", Accessor: "cubbyhole_00000000", Description: "per-token private secret storage", Local: true, BuiltIn: true},
-		{Path: "identity/", Type: "identity", Accessor: "identity_00000000", Description: "identity store", BuiltIn: true},
-		{Path: "sys/", Type: "system", Accessor: "system_00000000", Description: "system endpoints used for control, policy and debugging", BuiltIn: true},
+		cubbyhole,
+		mount("identity/", "identity", "identity store"),
+		mount("sys/", "system", "system endpoints used for control, policy and debugging"),
 	}
 }
 

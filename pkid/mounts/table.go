@@ -3,12 +3,15 @@ package mounts
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
@@ -44,9 +47,13 @@ type Table struct {
 func Open(ctx context.Context, cfg Settings) (*Table, error) {
 	t := &Table{cfg: cfg, migrations: map[string][2]string{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	list := builtIn()
+	cluster, err := t.cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := builtIn(cluster)
 	var leftovers []string
-	err := cfg.Store.View(ctx, func(r store.Reader) error {
+	err = cfg.Store.View(ctx, func(r store.Reader) error {
 		start, end := store.Mounts()
 		err := r.Scan(start, end, func(_, value []byte) error {
 			m, err := decode(value)
@@ -77,10 +84,27 @@ func Open(ctx context.Context, cfg Settings) (*Table, error) {
 		}
 	}
 	t.publish(list)
-	for _, uuid := range leftovers {
-		t.working.Go(func() { t.purge(uuid) })
+	for _, id := range leftovers {
+		t.working.Go(func() { t.purge(id) })
 	}
 	return t, nil
+}
+
+// cluster gives the id of this state, made at its first start.
+func (t *Table) cluster(ctx context.Context) (id uuid.UUID, err error) {
+	err = t.cfg.Store.View(ctx, func(r store.Reader) error {
+		text, err := r.Get(store.Cluster())
+		if err != nil {
+			return err
+		}
+		id, err = uuid.ParseBytes(text)
+		return err
+	})
+	if !errors.Is(err, store.ErrNotFound) {
+		return id, err
+	}
+	id = uuid.New()
+	return id, t.cfg.Store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.Cluster(), []byte(id.String())) })
 }
 
 // Close stops work in the background; it goes on with the next Open.

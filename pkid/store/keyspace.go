@@ -4,6 +4,9 @@ package store
 // A mount's data lies under its UUID, so that moving a mount is one write and
 // two mounts never see each other's.
 
+// Cluster is where the id of this state lies.
+func Cluster() []byte { return []byte("cluster") }
+
 // Mount is where the record of a mount lies.
 func Mount(uuid string) []byte { return []byte("mount/" + uuid) }
 
