@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
@@ -21,9 +22,12 @@ func pkiGenerateRoot(_ *Handler, r *request) (*answer, error) {
 	}
 	req := &ca.RootRequest{
 		Kind: r.vars["exported"], IssuerName: p.String("issuer_name"), KeyName: p.String("key_name"), KeyRef: p.String("key_ref"),
-		ManagedKeyName: p.String("managed_key_name"), ManagedKeyID: p.String("managed_key_id"), RequestID: r.id,
+		ManagedKeyName: strings.ToLower(p.String("managed_key_name")), ManagedKeyID: p.String("managed_key_id"), RequestID: r.id,
 	}
 	req.KeyTypeGiven = p.Has("key_type") || p.Has("key_bits")
+	if err := req.CheckKind(); err != nil {
+		return nil, err
+	}
 	if req.Wish, err = role.ReadRoot(p); err != nil {
 		return nil, err
 	}

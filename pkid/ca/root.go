@@ -2,6 +2,9 @@ package ca
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -29,6 +32,30 @@ type RootRequest struct {
 	RequestID                    string
 }
 
+// CheckKind refuses a kind that there is not, and what makes no sense with one.
+// Callers ask before they read the rest of the wish, whose defaults are those
+// of a key that is yet to be made.
+func (req *RootRequest) CheckKind() error {
+	switch req.Kind {
+	case "exported":
+		return refuse("root/generate/exported is refused: a CA key that can leave is what this program exists to prevent. The key stays in the HSM with root/generate/kms (a managed key that you name) or root/generate/internal (one that hsmd names)")
+	case "internal":
+		return nil
+	case "kms", "existing":
+	default:
+		return refuse("unknown type of root %q: must be kms, internal or existing", req.Kind)
+	}
+	switch {
+	case req.KeyTypeGiven:
+		return refuse("invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode")
+	case req.Kind == "kms" && (req.ManagedKeyName == "") == (req.ManagedKeyID == ""):
+		return refuse("one of managed_key_name and managed_key_id must be given, to say which managed key is the CA's")
+	case req.Kind == "existing" && req.KeyRef == "":
+		return refuse("missing argument key_ref for existing type")
+	}
+	return nil
+}
+
 // Root is a new root.
 type Root struct {
 	Issuer   *Issuer
@@ -42,18 +69,30 @@ func newID() string { return uuid.NewString() }
 // dies after that, the same request finds it and goes on.
 func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, error) {
 	// Step 1: what can be said without a key.
+	if err := req.CheckKind(); err != nil {
+		return nil, err
+	}
 	if err := checkName("issuer", req.IssuerName); err != nil {
 		return nil, err
 	}
 	if err := checkName("key", req.KeyName); err != nil {
 		return nil, err
 	}
-	if err := a.view.Load().freeNames(req.IssuerName, "", nil); err != nil {
+	newKeyName := ""
+	if req.Kind == "internal" {
+		newKeyName = req.KeyName
+	}
+	if err := a.view.Load().freeNames(req.IssuerName, newKeyName, nil); err != nil {
 		return nil, err
 	}
 	now := a.cfg.Now()
 	template, warnings, err := req.Wish.Request(a.terms(now, nil, role.BeyondPermit))
 	if err != nil {
+		return nil, err
+	}
+	urls := a.URLs()
+	template.URLs = urls.issuance()
+	if err := rehearse(template, now); err != nil {
 		return nil, err
 	}
 
@@ -66,14 +105,15 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 		named := *key
 		named.Name = req.KeyName
 		key = &named
+	} else if req.KeyName != "" && req.KeyName != key.Name {
+		warnings = append(warnings, fmt.Sprintf("key_name %q is ignored: the mount has this key already, under the name %q", req.KeyName, key.Name))
 	}
 	if err := a.view.Load().freeNames("", req.KeyName, key.SPKI); err != nil {
 		return nil, err
 	}
 
 	// Step 3: the certificate.
-	urls := a.URLs()
-	template.PublicKey, template.URLs = key.hsm.Public, urls.issuance()
+	template.PublicKey = key.hsm.Public
 	prepared, err := issuance.PrepareRoot(template, now)
 	if err != nil {
 		return nil, err
@@ -110,27 +150,27 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 	return &Root{Issuer: issuer, Key: key, Warnings: warnings}, nil
 }
 
-func (a *Authority) rootKey(ctx context.Context, req *RootRequest) (*Key, error) {
-	if (req.Kind == "kms" || req.Kind == "existing") && req.KeyTypeGiven {
-		return nil, refuse("invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode")
+// rehearse prepares the root with a throwaway key: a request that cannot become
+// a root makes no key in the HSM, where nobody would clear it away.
+func rehearse(template *issuance.RootRequest, now time.Time) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
 	}
+	trial := *template
+	trial.PublicKey = key.Public()
+	_, err = issuance.PrepareRoot(&trial, now)
+	return err
+}
+
+func (a *Authority) rootKey(ctx context.Context, req *RootRequest) (*Key, error) {
 	switch req.Kind {
 	case "kms":
-		if (req.ManagedKeyName == "") == (req.ManagedKeyID == "") {
-			return nil, refuse("one of managed_key_name and managed_key_id must be given, to say which managed key is the CA's")
-		}
 		return a.managed(ctx, req.ManagedKeyName, req.ManagedKeyID, req.RequestID)
 	case "existing":
-		if req.KeyRef == "" {
-			return nil, refuse("missing argument key_ref for existing type")
-		}
 		return a.Key(req.KeyRef)
-	case "internal":
-		return a.internal(ctx, req.Wish.KeyType, req.Wish.KeyBits, req.RequestID)
-	case "exported":
-		return nil, refuse("root/generate/exported is refused: a CA key that can leave is what this program exists to prevent. The key stays in the HSM with root/generate/kms (a managed key that you name) or root/generate/internal (one that hsmd names)")
 	}
-	return nil, refuse("unknown type of root %q: must be kms, internal or existing", req.Kind)
+	return a.internal(ctx, req.Wish.KeyType, req.Wish.KeyBits, req.RequestID)
 }
 
 // addRoot puts a root, and what belongs to it, into view and store. The names
