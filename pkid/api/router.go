@@ -77,7 +77,10 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if err != nil {
 		return nil, err
 	}
-	if a != nil && a.raw == nil && a.bare == nil && a.contentType == "" {
+	if a == nil {
+		a = &answer{}
+	}
+	if a.raw == nil && a.bare == nil && a.contentType == "" {
 		if unused := r.params.UnusedWarning(); unused != "" {
 			warnings = append(warnings, unused)
 		}

@@ -54,7 +54,7 @@ func enableMount(h *Handler, r *request) (*answer, error) {
 		Config: mounts.Config{
 			DefaultLeaseTTL: leaseTTL(c, "default_lease_ttl"), MaxLeaseTTL: leaseTTL(c, "max_lease_ttl"),
 			ForceNoCache:              c.Bool("force_no_cache", false),
-			AllowedManagedKeys:        c.StringList("allowed_managed_keys"),
+			AllowedManagedKeys:        keyNames(c.StringList("allowed_managed_keys")),
 			PassthroughRequestHeaders: c.StringList("passthrough_request_headers"),
 			AllowedResponseHeaders:    c.StringList("allowed_response_headers"),
 			AuditNonHMACRequestKeys:   c.StringList("audit_non_hmac_request_keys"),
@@ -159,7 +159,7 @@ func tuneMount(h *Handler, r *request) (*answer, error) {
 	change := mounts.Change{
 		DefaultLeaseTTL: givenTTL(p, "default_lease_ttl"), MaxLeaseTTL: givenTTL(p, "max_lease_ttl"),
 		Description:               givenText(p, "description"),
-		AllowedManagedKeys:        givenList(p, "allowed_managed_keys"),
+		AllowedManagedKeys:        givenKeys(p),
 		PassthroughRequestHeaders: givenList(p, "passthrough_request_headers"),
 		AllowedResponseHeaders:    givenList(p, "allowed_response_headers"),
 		AuditNonHMACRequestKeys:   givenList(p, "audit_non_hmac_request_keys"),
@@ -176,13 +176,7 @@ func tuneMount(h *Handler, r *request) (*answer, error) {
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	if err := h.Mounts.Tune(r.ctx, m.Path, change); err != nil {
-		return nil, err
-	}
-	if unused := p.UnusedWarning(); unused != "" {
-		return &answer{}, nil // the router says which
-	}
-	return nil, nil
+	return nil, h.Mounts.Tune(r.ctx, m.Path, change)
 }
 
 func givenTTL(p *vaultapi.Params, name string) *time.Duration {
@@ -207,6 +201,22 @@ func givenList(p *vaultapi.Params, name string) *[]string {
 	}
 	texts := p.StringList(name)
 	return &texts
+}
+
+func givenKeys(p *vaultapi.Params) *[]string {
+	names := givenList(p, "allowed_managed_keys")
+	if names != nil {
+		*names = keyNames(*names)
+	}
+	return names
+}
+
+// keyNames writes names of managed keys as they are kept: in lower case.
+func keyNames(names []string) []string {
+	for i := range names {
+		names[i] = strings.ToLower(names[i])
+	}
+	return names
 }
 
 // remount moves a mount.

@@ -25,7 +25,7 @@ func (a *Authority) putCertificate(tx store.Tx, issuer *Issuer, der []byte, cert
 func (a *Authority) Certificate(ctx context.Context, serial string) ([]byte, error) {
 	number, err := issuance.ParseSerial(serial)
 	if err != nil {
-		return nil, err
+		return nil, refuse("%v", err)
 	}
 	var der []byte
 	err = a.cfg.Store.View(ctx, func(r store.Reader) error {
