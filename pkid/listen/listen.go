@@ -13,7 +13,10 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/wire/unixsock"
@@ -26,6 +29,10 @@ const (
 	idleBudget   = 2 * time.Minute  // between two requests
 
 	maxHeader = 64 << 10 // octets
+
+	// maxStrangers is how many connections of a TCP listener are open at once,
+	// and a quarter of the process's descriptors if that is less.
+	maxStrangers = 4096
 )
 
 // Listeners are the open listeners of a process.
@@ -83,14 +90,27 @@ func openTCP(c config.Listener) (net.Listener, error) {
 		return nil, c.Place.Errorf("address", "listener: %v", err)
 	}
 	if settings != nil {
-		return tls.NewListener(l, settings), nil
+		return tls.NewListener(limited(l), settings), nil
 	}
 	// "localhost" is a name, and names can be made to mean anything.
 	if addr, ok := l.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
 		l.Close()
 		return nil, c.Place.Errorf("tls_disable", "listener: tls_disable: %s is not a loopback address", l.Addr())
 	}
-	return l, nil
+	return limited(l), nil
+}
+
+// limited bounds the connections of strangers: one who opens as many as there
+// are descriptors must neither keep the Unix sockets' clients out nor Pebble
+// from its files. Those above the bound wait to be accepted; the silent ones
+// among the others are soon cut off.
+func limited(l net.Listener) net.Listener {
+	most := maxStrangers
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && files.Cur < 4*maxStrangers {
+		most = max(int(files.Cur/4), 1)
+	}
+	return netutil.LimitListener(l, most)
 }
 
 // Addrs are the addresses of the listeners, in the order of the configuration.
