@@ -13,6 +13,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	ucli "github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/hsmpki/hsmpki/config"
@@ -64,6 +65,9 @@ func logger(level slog.Level) *slog.Logger {
 // serve runs pkid until ctx is done. hsmd need not be there: what needs it
 // answers 503 until it is.
 func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) {
+	if err := hardenProcess(); err != nil {
+		return err
+	}
 	for _, w := range cfg.Warnings {
 		log.Warn(w.Error())
 	}
@@ -122,6 +126,16 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 	notify(log, daemon.SdNotifyStopping)
 	log.Info("pkid ends")
 	return err
+}
+
+// hardenProcess keeps what passes through pkid, private keys of leaves and PINs
+// that are typed through the API, out of core files and from other processes
+// of its user.
+func hardenProcess() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 }
 
 // notify tells systemd, where it started pkid and wants to know.

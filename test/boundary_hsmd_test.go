@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -328,5 +329,24 @@ func TestHSMDManyConnections(t *testing.T) {
 	}
 	if err != nil {
 		t.Errorf("30 s later: %v", err)
+	}
+}
+
+// TestNoCoreFiles: neither daemon nor a worker may leave its memory on a disk.
+func TestNoCoreFiles(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	pids := append(p.HSMD.WorkerPIDs(), p.HSMD.PID(), p.PKID.PID())
+	if len(pids) != 3 {
+		t.Errorf("processes %v, want two daemons and a worker", pids)
+	}
+	for _, pid := range pids {
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+			t.Errorf("process %d may write core files:\n%s", pid, limits)
+		}
 	}
 }
