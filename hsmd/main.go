@@ -95,9 +95,23 @@ func unknownCommand(c *cli.Context) error {
 		return fail("%q is no command of %q; try %q", name, full, full+" -h")
 	}
 	if c.Command.Name == "" || c.Command.HelpName == c.App.HelpName {
-		return cli.ShowAppHelp(c)
+		return help(c, c.Args().Get(1))
 	}
 	return cli.ShowSubcommandHelp(c)
+}
+
+// help shows what "hsmd help" and "hsmd help NAME" ask for.
+func help(c *cli.Context, name string) error {
+	command := c.App.Command(name)
+	switch {
+	case name == "":
+		return cli.ShowAppHelp(c)
+	case command == nil:
+		return fail("%q is no command of %q; try %q", name, c.App.Name, c.App.Name+" -h")
+	case len(command.Subcommands) > 0:
+		return c.App.RunContext(c.Context, []string{c.App.Name, name})
+	}
+	return cli.ShowCommandHelp(c, name)
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {

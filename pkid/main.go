@@ -52,8 +52,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // rootAction is pkid without a command, or with one that there is not.
 func rootAction(c *ucli.Context) error {
-	if c.NArg() > 0 && c.Args().First() != "help" {
+	if c.Args().First() != "help" && c.NArg() > 0 {
 		return cli.UnknownCommand(c)
+	}
+	if name := c.Args().Get(1); name != "" {
+		return cli.CommandHelp(c, name)
 	}
 	return ucli.ShowAppHelp(c)
 }

@@ -59,6 +59,18 @@ func UnknownCommand(c *cli.Context) error {
 	return cli.ShowSubcommandHelp(c)
 }
 
+// CommandHelp shows what "pkid help NAME" asks for.
+func CommandHelp(c *cli.Context, name string) error {
+	command := c.App.Command(name)
+	switch {
+	case command == nil:
+		return fail("%q is no command of %q; try %q", name, c.App.Name, c.App.Name+" -h")
+	case len(command.Subcommands) > 0:
+		return c.App.RunContext(c.Context, []string{c.App.Name, name})
+	}
+	return cli.ShowCommandHelp(c, name)
+}
+
 // UsageError reports a flag that does not parse.
 func UsageError(c *cli.Context, err error, _ bool) error {
 	return fail("%v; try %q", err, c.Command.HelpName+" -h")
