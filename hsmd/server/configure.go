@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -43,7 +45,7 @@ func (c *session) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 	// Durable before it is in force: an answer that was given is never taken
 	// back by a crash.
 	if err := s.store.Put(managedkey.Record{Definition: k.Definition, Source: wire.SourceWire}); err != nil {
-		return nil, wire.Errorf(wire.Internal, "the definition of %q could not be kept: %v", d.Name, err)
+		return nil, notKept(d.Name, err)
 	}
 	s.state.Store(state.withKeys(state.Keys.With(k)))
 	s.responders.Forget(d.Name)
@@ -106,7 +108,7 @@ func (c *session) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.Fo
 		return nil, wire.Errorf(wire.Invalid, "managed key %q is defined in hsmd's configuration", k.Name())
 	}
 	if err := s.store.Delete(k.Name()); err != nil {
-		return nil, wire.Errorf(wire.Internal, "the definition of %q could not be dropped: %v", k.Name(), err)
+		return nil, &wire.Error{Code: wire.Unavailable, RetryAfter: stateAgain, Message: fmt.Sprintf("the definition of %q could not be dropped: %v", k.Name(), err)}
 	}
 	state := s.state.Load()
 	s.state.Store(state.withKeys(state.Keys.Without(k.Name())))
@@ -128,6 +130,14 @@ func (s *Server) drop(ctx context.Context, k *managedkey.Key) {
 	if err != nil && !isCode(err, wire.UnknownKey) {
 		s.log.Warn("the worker did not forget a managed key", "key", k.Name(), "library", k.Library.Name, "error", err)
 	}
+}
+
+// stateAgain is when a caller may try again after hsmd's state could not be
+// written: its disk is full, most likely, which an operator has to see to.
+const stateAgain = 10 * time.Second
+
+func notKept(name string, err error) error {
+	return &wire.Error{Code: wire.Unavailable, RetryAfter: stateAgain, Message: fmt.Sprintf("the definition of %q could not be kept: %v", name, err)}
 }
 
 // beginChange waits for the right to change the state; endChange gives it back.

@@ -216,11 +216,11 @@ func TestDefinitionThatCannotBeKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := h.configure(defined("learn", "learn"))
-	want(t, err, wire.Internal, "could not be kept")
+	want(t, err, wire.Unavailable, "could not be kept")
 	_, err = h.as(own).Describe(ctx, &wire.DescribeRequest{Key: "learn"})
 	want(t, err, wire.UnknownKey, "")
 	_, err = h.as(own).Generate(ctx, &wire.GenerateRequest{ID: "1", Type: wire.KeyP256})
-	want(t, err, wire.Internal, "could not be kept")
+	want(t, err, wire.Unavailable, "could not be kept")
 	if h.token.count("generate") != 0 || len(h.token.keys) != 0 {
 		t.Error("a key was made that nothing remembers")
 	}

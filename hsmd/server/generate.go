@@ -99,7 +99,7 @@ func (c *session) internal(ctx context.Context, req *wire.GenerateRequest) (*man
 	k := managedkey.NewKey(d, wire.SourceInternal, library, nil)
 	k.Owner = c.peer.UID
 	if err := s.store.Put(managedkey.Record{Definition: k.Shown(), Source: wire.SourceInternal, Owner: k.Owner}); err != nil {
-		return nil, wire.Errorf(wire.Internal, "the definition of %q could not be kept: %v", d.Name, err)
+		return nil, notKept(d.Name, err)
 	}
 	s.state.Store(state.withKeys(state.Keys.With(k)))
 	return k, nil
