@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -9,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
+	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -122,6 +127,35 @@ func TestHSMDNowhere(t *testing.T) {
 	}
 	if got := s.ask(t, "POST", "pki/sign/none", `{"csr":`+csr+`}`); got.Status != 400 || !got.says("unknown role: none") {
 		t.Errorf("an unknown role: %d %s", got.Status, got.Body)
+	}
+}
+
+// TestFullDisk: what would be stored is 503 with a time, nothing is stored, and
+// all else is served.
+func TestFullDisk(t *testing.T) {
+	token := softhsm.New(t)
+	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+daemon.WireKeys+daemon.InternalKeys(token))
+	h.Start()
+	cfg := pebblestore.Config{Path: t.TempDir(), MinFree: -1}
+	t.Run("before", func(t *testing.T) { serveOn(t, h.Socket, cfg).ca(t) })
+	cfg.MinFree = math.MaxInt64 // more than any disk has
+	s := serveOn(t, h.Socket, cfg)
+	before := fmt.Sprint(s.do(t, "LIST", "pki/certs", "").Data)
+	for path, body := range map[string]string{
+		"pki/issue/web": `{"common_name":"a.example.com"}`, "pki/roles/other": "{}", "pki/config/urls": `{"ocsp_servers":[]}`,
+		"pki/root/generate/internal": `{"common_name":"R","key_type":"ec"}`, "sys/mounts/other": `{"type":"pki"}`, "sys/mounts/pki/tune": `{"description":"x"}`,
+	} {
+		got := s.ask(t, "POST", path, body)
+		if got.Status != 503 || got.Header.Get("Retry-After") == "" || !got.says("disk") {
+			t.Errorf("POST %s: %d, Retry-After %q, %s", path, got.Status, got.Header.Get("Retry-After"), got.Body)
+		}
+	}
+	if after := fmt.Sprint(s.do(t, "LIST", "pki/certs", "").Data); after != before {
+		t.Errorf("the certificates were %s and are %s", before, after)
+	}
+	s.do(t, "GET", "pki/crl", "")
+	if got := s.ask(t, "GET", "pki/roles/other", ""); got.Status != 404 {
+		t.Errorf("a role that could not be stored: %d", got.Status)
 	}
 }
 

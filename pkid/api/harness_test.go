@@ -44,11 +44,17 @@ func start(t *testing.T) *server {
 	return s
 }
 
-// serve runs a handler whose keys are at that socket.
+// serve runs a handler with an empty state, whose keys are at that socket.
 func serve(t *testing.T, socket string) *server {
 	t.Helper()
+	return serveOn(t, socket, pebblestore.Config{Path: t.TempDir(), MinFree: -1})
+}
+
+// serveOn runs it on a state that may be there already.
+func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	state, err := pebblestore.Open(pebblestore.Config{Path: t.TempDir(), MinFree: -1})
+	state, err := pebblestore.Open(cfg)
 	must(t, err)
 	t.Cleanup(func() { state.Close() })
 	keys, err := hsm.New(hsm.Config{Address: socket})
