@@ -64,6 +64,7 @@ type Server struct {
 	mu          sync.Mutex
 	connections int
 	perUser     map[uint32]int
+	held        map[uint32]int // messages that are held whole, of each user
 	running     sync.WaitGroup
 }
 
@@ -77,7 +78,7 @@ func New(c Config) (*Server, error) {
 		store:    c.Store, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
-		perUser: map[uint32]int{},
+		perUser: map[uint32]int{}, held: map[uint32]int{},
 	}
 	if s.maxConnections == 0 {
 		s.maxConnections = 256
@@ -179,5 +180,25 @@ func (s *Server) leave(uid uint32) {
 	s.connections--
 	if s.perUser[uid]--; s.perUser[uid] == 0 {
 		delete(s.perUser, uid)
+	}
+}
+
+// hold takes one of a user's places for messages that are held whole; release
+// gives it back.
+func (s *Server) hold(uid uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[uid] >= maxHeld {
+		return false
+	}
+	s.held[uid]++
+	return true
+}
+
+func (s *Server) release(uid uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[uid]--; s.held[uid] == 0 {
+		delete(s.held, uid)
 	}
 }

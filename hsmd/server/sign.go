@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"time"
 
 	_ "crypto/sha512" // SHA-384 and SHA-512 for crypto.Hash
 
@@ -20,8 +21,12 @@ import (
 )
 
 // MaxWhole bounds a message whose scheme signs the message itself, and which is
-// therefore held whole.
-const MaxWhole = 16 << 20
+// therefore held whole; maxHeld is how many of those that come in parts one
+// user may have under way, on all his connections together.
+const (
+	MaxWhole = 16 << 20
+	maxHeld  = 4
+)
 
 // Sign is what hsmd is for. The order is the design: nothing reaches a key that
 // was not recognised to its last octet, and no signature leaves that was not
@@ -52,6 +57,12 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	}
 
 	// Step 4: what is to be signed? Read to the end, and hashed on the way.
+	if req.Parts != nil && req.Scheme.Hash() == 0 {
+		if !c.srv.hold(c.peer.UID) {
+			return nil, &wire.Error{Code: wire.Busy, RetryAfter: time.Second, Message: "too many long messages at once for a scheme that signs the message itself"}
+		}
+		defer c.srv.release(c.peer.UID)
+	}
 	summary, signed, err := c.srv.recognise(req)
 	if err != nil {
 		return nil, c.notSigned(k, req, err)
