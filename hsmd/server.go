@@ -58,6 +58,7 @@ func logger(level slog.Level) *slog.Logger {
 // serve runs hsmd until ctx is done. It listens only when everything that a
 // request could need is loaded, so that the first one after a restart succeeds.
 func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger) (err error) {
+	shareProcessors()
 	if err := hardenProcess(); err != nil {
 		return err
 	}

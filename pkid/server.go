@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -24,6 +25,12 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 )
+
+// gcPercent is how much the heap may grow between two collections, unless GOGC
+// in the environment says otherwise. What lives long in pkid is little, a few
+// MiB, and each certificate leaves fifty KiB behind: at Go's own 100 a tenth
+// of pkid's time goes into collecting.
+const gcPercent = 400
 
 // grace is how long requests under way may go on when pkid ends.
 const grace = 20 * time.Second
@@ -67,6 +74,9 @@ func logger(level slog.Level) *slog.Logger {
 func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) {
 	if err := hardenProcess(); err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	for _, w := range cfg.Warnings {
 		log.Warn(w.Error())

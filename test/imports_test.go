@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"hsmd/tbs":         {"wire"},
 	"hsmd/managedkey":  {"config", "wire"},
 	"hsmd/responder":   nil,
-	"hsmd/worker":      {"wire"},
+	"hsmd/worker":      {"wire", "wire/unixsock"},
 	"hsmd/pkcs11":      {"wire"},
 	"hsmd/backendtest": {"wire"},
 

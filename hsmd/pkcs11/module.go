@@ -14,6 +14,7 @@ import "C"
 
 import (
 	"errors"
+	"time"
 	"unsafe"
 
 	p11 "github.com/miekg/pkcs11"
@@ -27,6 +28,7 @@ type module struct {
 	*p11.Ctx
 	path      string
 	functions unsafe.Pointer
+	pace      *pace
 }
 
 // load loads and initialises the library. There is no way back: some libraries
@@ -46,7 +48,7 @@ func load(path, initArgs string) (*module, error) {
 	if ctx == nil {
 		return nil, wire.Errorf(wire.Unavailable, "library %s was loaded once and not again", path)
 	}
-	m := &module{Ctx: ctx, path: path, functions: functions}
+	m := &module{Ctx: ctx, path: path, functions: functions, pace: newPace()}
 	if err := m.initialize(initArgs); err != nil {
 		return nil, m.failure("C_Initialize", "", err)
 	}
@@ -73,10 +75,12 @@ func (m *module) initialize(initArgs string) error {
 func (m *module) sign(session p11.SessionHandle, key p11.ObjectHandle, mech mechanism, data, out []byte) (n int, call string, err error) {
 	length := C.ulong(len(out))
 	var step C.int
+	start := time.Now()
 	rv := C.hsmd_sign(m.functions, C.ulong(session), C.ulong(key),
 		C.ulong(mech.id), C.ulong(mech.hash), C.ulong(mech.mgf), C.ulong(mech.salt),
 		(*C.uchar)(unsafe.SliceData(data)), C.ulong(len(data)),
 		(*C.uchar)(unsafe.SliceData(out)), &length, &step)
+	m.pace.took(time.Since(start))
 	if rv != 0 {
 		call = "C_Sign"
 		if step == C.HSMD_SIGN_INIT {

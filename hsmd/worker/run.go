@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hsmpki/hsmpki/wire"
+	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
 
 // descriptor is the worker's end of the socket pair.
@@ -40,7 +41,7 @@ func Run(newService func() Service) error {
 	if file == nil {
 		return errors.New("hsmd worker is started by hsmd, not by hand")
 	}
-	conn, err := net.FileConn(file)
+	conn, err := unixsock.FileConn(file)
 	file.Close()
 	if err != nil {
 		return fmt.Errorf("hsmd worker is started by hsmd, not by hand: %w", err)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hsmpki/hsmpki/wire"
+	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
 
 // running is a live worker.
@@ -90,7 +91,7 @@ func socketPair() (net.Conn, *os.File, error) {
 	}
 	nearFile, far := os.NewFile(uintptr(fds[0]), "worker"), os.NewFile(uintptr(fds[1]), "hsmd")
 	defer nearFile.Close()
-	near, err := net.FileConn(nearFile)
+	near, err := unixsock.FileConn(nearFile)
 	if err != nil {
 		far.Close()
 		return nil, nil, err

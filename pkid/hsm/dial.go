@@ -113,14 +113,14 @@ func (c *Client) keepTrying() (*wire.Client, error) {
 }
 
 func (c *Client) tryOnce() (*wire.Client, error) {
-	conn, err := net.DialTimeout("unix", c.cfg.Address, dialTime)
+	conn, err := unixsock.Dial(c.cfg.Address, dialTime)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err // the caller names the address
 		}
 		return nil, err
 	}
-	if err := c.checkPeer(conn); err != nil {
+	if err := c.checkPeer(conn.Peer); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	link, err := wire.NewClient(conn, wire.ClientConfig{Software: c.cfg.Software, HandshakeTimeout: dialTime})
@@ -131,15 +131,8 @@ func (c *Client) tryOnce() (*wire.Client, error) {
 }
 
 // checkPeer refuses whoever is neither the user that hsmd runs as nor root.
-func (c *Client) checkPeer(conn net.Conn) error {
-	if c.uid < 0 {
-		return nil
-	}
-	peer, err := unixsock.PeerOf(conn)
-	if err != nil {
-		return err
-	}
-	if peer.UID != 0 && int64(peer.UID) != c.uid {
+func (c *Client) checkPeer(peer unixsock.Peer) error {
+	if c.uid >= 0 && peer.UID != 0 && int64(peer.UID) != c.uid {
 		return fmt.Errorf("%w: uid %d, hsmd's user is %s", errStranger, peer.UID, c.cfg.User)
 	}
 	return nil

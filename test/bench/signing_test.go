@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/hsmpki/hsmpki/test/daemon"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
+	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
 
 // roundTime is how long each measurement lasts, rounds how many there are; the
@@ -32,7 +32,7 @@ func BenchmarkSigning(b *testing.B) {
 	token := softhsm.New(b)
 	b.Setenv("SOFTHSM2_CONF", token.Conf)
 	h := quietHSMD(b, token, managed(token, "rsa", `mechanism = "0x0001"`, "key_bits = 2048")+managed(token, "p256", `mechanism = "0x1041"`, `curve = "P256"`))
-	conn, err := net.Dial("unix", h.Socket)
+	conn, err := unixsock.Dial(h.Socket, time.Second)
 	if err != nil {
 		b.Fatal(err)
 	}

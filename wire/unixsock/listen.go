@@ -33,12 +33,6 @@ type Listener struct {
 	info fs.FileInfo // of the socket file that is ours
 }
 
-// Conn is a connection and who made it.
-type Conn struct {
-	*net.UnixConn
-	Peer Peer
-}
-
 // Listen makes the socket. A file at the path that is no socket, a symbolic
 // link, a folder in which strangers may put files, and a socket on which
 // somebody answers are refused; a socket that nobody serves any more is
@@ -141,12 +135,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		peer, err := PeerOf(conn)
+		c, err := known(conn)
 		if err != nil {
-			conn.Close() // gone already, or not what we made
-			continue
+			continue // gone already, or not what we made
 		}
-		return &Conn{UnixConn: conn, Peer: peer}, nil
+		return c, nil
 	}
 }
 

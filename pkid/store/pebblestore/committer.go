@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-const (
-	// depth is how many groups may be under way: one being synced, and the
-	// next, which lies in the log ready for the sync after. More would only
-	// make groups smaller.
-	depth = 2
-	// groupSize ends a group: what is beyond waits for the next one.
-	groupSize = 1 << 20
-)
+// groupSize ends a group: what is beyond waits for the next one.
+const groupSize = 1 << 20
 
 // errConflict answers an update that has to run again.
 var errConflict = errors.New("pebblestore: conflict")
@@ -44,8 +39,10 @@ type turn struct {
 }
 
 // committer takes the updates that wait, checks what they have read, joins them
-// into groups and has Pebble write these. Groups being synced go to publish, in
-// order; it alone answers, so that nobody learns of what is not durable.
+// into a group, has Pebble write it, and publishes and answers it when it is
+// synced: one group at a time. The next gathers meanwhile, so that it is as large
+// as the disk is slow. A second group under way would take the first update that
+// comes and little more, and so cost a sync of its own.
 type committer struct {
 	db      *pebble.DB
 	gate    *gate
@@ -57,9 +54,7 @@ type committer struct {
 	wake    chan struct{} // has room for one
 	stop    chan struct{}
 
-	slots    chan struct{} // holds one for each group under way
-	syncing  chan *group
-	finished chan struct{} // closed when both goroutines have ended
+	finished chan struct{} // closed when the goroutine has ended
 }
 
 func startCommitter(db *pebble.DB, g *gate, publish func(*snapshot)) *committer {
@@ -70,17 +65,11 @@ func startCommitter(db *pebble.DB, g *gate, publish func(*snapshot)) *committer 
 		history:  newHistory(historyKeys),
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
-		slots:    make(chan struct{}, depth),
-		syncing:  make(chan *group, depth),
 		finished: make(chan struct{}),
 	}
 	go func() {
-		defer close(c.syncing)
-		c.run()
-	}()
-	go func() {
 		defer close(c.finished)
-		c.publishAll()
+		c.run()
 	}()
 	return c
 }
@@ -127,8 +116,7 @@ func (c *committer) enqueue(r *request) {
 	}
 }
 
-// run gathers groups until it is stopped or the gate closes. A slot is taken
-// before the waiting updates are, so that they gather while the disk is busy.
+// run commits groups until it is stopped or the gate closes.
 func (c *committer) run() {
 	defer c.recoverFromPebble()
 	for seq := uint64(1); ; seq++ {
@@ -139,25 +127,20 @@ func (c *committer) run() {
 		case <-c.gate.failed:
 			return
 		}
-		if !c.takeSlot() {
-			return
-		}
+		// Whoever can run and is about to ask does so first: without this the
+		// next group is small, and there are half as many syncs again.
+		runtime.Gosched()
 		g, next := c.gather(seq)
-		if !c.send(g) {
+		if !c.write(g) {
 			return
 		}
-		if next != nil && !c.grant(next, &seq) {
+		if next == nil {
+			continue
+		}
+		seq++
+		if !c.write(c.grant(next, seq)) {
 			return
 		}
-	}
-}
-
-func (c *committer) takeSlot() bool {
-	select {
-	case c.slots <- struct{}{}:
-		return true
-	case <-c.gate.failed:
-		return false
 	}
 }
 
@@ -216,8 +199,10 @@ func (c *committer) putBack(rest []*request) {
 	}
 }
 
-// send begins to write the group and passes it on to be answered.
-func (c *committer) send(g *group) bool {
+// write makes the group durable, and only then publishes and answers it. It is
+// false when the gate has closed: then nothing is published, and the callers have
+// been told that the outcome is open.
+func (c *committer) write(g *group) bool {
 	if len(g.winners) > 0 {
 		if err := g.apply(c.db); err != nil {
 			c.gate.fail(err)
@@ -227,58 +212,34 @@ func (c *committer) send(g *group) bool {
 			return false
 		}
 		c.history.forget()
+		if err := g.batch.SyncWait(); err != nil {
+			c.gate.fail(fmt.Errorf("sync: %w", err))
+		}
+		if c.gate.failure() != nil {
+			g.snap.release()
+			return false
+		}
+		_ = g.batch.Close() // back to Pebble's pool
+		c.publish(g.snap)
 	}
-	c.syncing <- g // has room: the slot is held
+	for _, r := range g.winners {
+		r.answer <- nil
+	}
+	for _, r := range g.losers {
+		r.answer <- r.err
+	}
 	return true
 }
 
-// grant gives t its turn: when all groups are published it lets the update run,
-// and commits it before anything else.
-func (c *committer) grant(t *turn, seq *uint64) bool {
-	for range depth {
-		if !c.takeSlot() {
-			return false
-		}
-	}
+// grant gives t its turn: it lets the update run, and makes a group of it alone.
+func (c *committer) grant(t *turn, seq uint64) *group {
 	close(t.granted)
-	r := <-t.back
-	for range depth - 1 {
-		<-c.slots
-	}
-	*seq++
-	g := &group{seq: *seq}
-	if r != nil {
+	g := &group{seq: seq}
+	if r := <-t.back; r != nil {
 		r.taken.Store(true)
 		c.admit(g, r)
 	}
-	return c.send(g)
-}
-
-// publishAll waits for the syncs, one group after the other, publishes and
-// answers.
-func (c *committer) publishAll() {
-	for g := range c.syncing {
-		if g.batch != nil {
-			if err := g.batch.SyncWait(); err != nil {
-				c.gate.fail(fmt.Errorf("sync: %w", err))
-			}
-			// With the gate closed nothing is published: the callers have
-			// been told that the outcome is open.
-			if c.gate.failure() != nil {
-				g.snap.release()
-				continue
-			}
-			_ = g.batch.Close() // back to Pebble's pool
-			c.publish(g.snap)
-		}
-		for _, r := range g.winners {
-			r.answer <- nil
-		}
-		for _, r := range g.losers {
-			r.answer <- r.err
-		}
-		<-c.slots
-	}
+	return g
 }
 
 // recoverFromPebble turns a panic of the committer into a failure: the callers

@@ -62,8 +62,7 @@ func (g *group) set(key string, value []byte) {
 	g.size += len(key) + len(value)
 }
 
-// get reads key as it is after what has joined so far. The database shows the
-// groups that are still being synced too; if one of them fails, so does this.
+// get reads key as it is after what has joined so far.
 func (g *group) get(db *pebble.DB, key string) ([]byte, error) {
 	if value, ok := g.changes[key]; ok {
 		if value == nil {
@@ -82,8 +81,7 @@ func (g *group) get(db *pebble.DB, key string) ([]byte, error) {
 }
 
 // apply hands the group to Pebble, which begins to write it to its log, and
-// takes the snapshot that will be published once that is synced. It must come
-// before the next group's apply, which the snapshot must not show.
+// takes the snapshot that will be published once that is synced.
 func (g *group) apply(db *pebble.DB) error {
 	g.batch = db.NewBatchWithSize(g.size + 16*len(g.changes) + 64)
 	for key, value := range g.changes {
