@@ -39,7 +39,7 @@ func (a *Authority) signCRL(ctx context.Context, i *Issuer, k *Key, number *big.
 	list := &crlRecord{Number: number, ThisUpdate: now, NextUpdate: now.Add(crlLife)}
 	list.DER, err = i.issuance.IssueRevocationList(&issuance.RevocationList{
 		Number: number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Algorithm: i.crlAlgorithmID,
-	}, signer)
+	}, nil, signer)
 	return list, err
 }
 
