@@ -99,6 +99,7 @@ func (t *Table) open(ctx context.Context, m *Mount) (err error) {
 	if err != nil {
 		return err
 	}
+	t.working.Go(func() { m.Authority.Run(t.ctx) })
 	seen := m.Authority.OCSP()
 	m.Responder, err = ocsp.New(ocsp.Config{Source: seen, Keys: seen, Now: t.cfg.Now, Log: log})
 	if err != nil {
@@ -112,6 +113,9 @@ func (t *Table) open(ctx context.Context, m *Mount) (err error) {
 func (m *Mount) close() {
 	if m.Tidier != nil {
 		m.Tidier.Close()
+	}
+	if m.Authority != nil {
+		m.Authority.Close()
 	}
 }
 
