@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,6 +108,49 @@ func TestVaultClient(t *testing.T) {
 	}
 	der, _ := pem.Decode([]byte(leaf.Data["private_key"].(string)))
 	check.CA(t, p, der.Bytes)
+}
+
+// TestVaultClientRevokes revokes and reads CRLs with Vault's own Go client.
+func TestVaultClientRevokes(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	logical := vaultClient(t, p.PKID).Logical()
+	serial := p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com"}).String(t, "serial_number")
+	if list, err := logical.List("pki/certs/revoked"); list != nil || err != nil {
+		t.Errorf("nothing is revoked: %v, %v", list, err)
+	}
+	done, err := logical.Write("pki/revoke", map[string]any{"serial_number": strings.ToUpper(serial)})
+	if err != nil || done.Data["state"] != "revoked" {
+		t.Fatalf("revoke: %v, %v", done, err)
+	}
+	cert, err := logical.Read("pki/cert/" + serial)
+	if err != nil || cert.Data["revocation_time"] != done.Data["revocation_time"] || cert.Data["revocation_time_rfc3339"] != done.Data["revocation_time_rfc3339"] || cert.Data["issuer_id"] == nil {
+		t.Errorf("the revoked certificate reads %v, %v", cert, err)
+	}
+	list, err := logical.List("pki/certs/revoked")
+	if err != nil || !slices.Equal(list.Data["keys"].([]any), []any{serial}) {
+		t.Errorf("certs/revoked: %v, %v", list, err)
+	}
+	raw, err := logical.ReadRaw("pki/crl")
+	if err != nil || raw.Header.Get("Content-Type") != "application/pkix-crl" {
+		t.Fatalf("crl: %v, %v", raw, err)
+	}
+	defer raw.Body.Close()
+	der, err := io.ReadAll(raw.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if crl, err := x509.ParseRevocationList(der); err != nil || len(crl.RevokedCertificateEntries) != 1 {
+		t.Errorf("crl: %v, %v", crl, err)
+	}
+	config, err := logical.Write("pki/config/crl", map[string]any{"expiry": "24h", "auto_rebuild": "true", "enable_delta": "true"})
+	if err != nil || config.Data["expiry"] != "24h" || config.Data["enable_delta"] != true || config.Data["auto_rebuild_grace_period"] != "12h" {
+		t.Errorf("config/crl: %v, %v", config, err)
+	}
+	if s, err := logical.Read("pki/crl/rotate-delta"); err != nil || s.Data["success"] != true || len(s.Warnings) > 0 {
+		t.Errorf("rotate-delta: %v, %v", s, err)
+	}
+	check.CA(t, p)
 }
 
 // TestVaultClientErrors holds the statuses and words that Vault's client and

@@ -86,6 +86,7 @@ func TestRefusedRevocationLists(t *testing.T) {
 	entry := func(elements ...[]byte) []byte { return crl("revoked", seq(seq(elements...))) }
 	serial, date := []byte{2, 1, 5}, utc("261123120000Z")
 	reason := extension("\x55\x1d\x15", false, []byte{10, 1, 1})
+	number := extension("\x55\x1d\x14", false, []byte{2, 1, 2})
 	run(t, []refusal{
 		{"version 1", crl("version", nil), "is none of certificate (v3), CRL (v2), OCSP response and certificate request", false},
 		{"version 3", crl("version", []byte{2, 1, 2}), "is none of certificate (v3), CRL (v2), OCSP response and certificate request", false},
@@ -107,6 +108,19 @@ func TestRefusedRevocationLists(t *testing.T) {
 		{"entry with nine extensions", entry(serial, date, seq(many(9)...)), "has a revoked certificate with malformed or too many extensions", false},
 		{"entry with a fourth element", entry(serial, date, seq(reason), []byte{5, 0}), "has a revoked certificate with malformed extensions", false},
 		{"entry of 20 KiB", entry(serial, date, seq(extension("\x2a\x03", false, make([]byte, 20<<10)))), "are allowed there", false},
+		{"reason 7", entry(serial, date, seq(extension("\x55\x1d\x15", false, []byte{10, 1, 7}))), "has a revoked certificate with a malformed reason", false},
+		{"reason that is critical", entry(serial, date, seq(extension("\x55\x1d\x15", true, []byte{10, 1, 1}))), "has a revoked certificate with a malformed reason", false},
+		{"invalidity date as UTCTime", entry(serial, date, seq(extension("\x55\x1d\x18", false, utc("261123120000Z")))), "has a revoked certificate with a malformed invalidity date", false},
+		{"octets after an invalidity date", entry(serial, date, seq(extension("\x55\x1d\x18", false, append(gen("20261123120000Z"), 0)))), "has a revoked certificate with a malformed invalidity date", false},
+		{"entry of another issuer", entry(serial, date, seq(extension("\x55\x1d\x1d", true, seq()))), "has a revoked certificate of another issuer (an indirect CRL)", true},
+		{"no extensions", crl("extensions", nil), "has no CRL number", true},
+		{"no CRL number", crl("extensions", tlv(0xa0, seq(reason))), "has no CRL number", true},
+		{"negative CRL number", crl("extensions", tlv(0xa0, seq(extension("\x55\x1d\x14", false, []byte{2, 1, 0xff})))), "has a malformed CRL number", false},
+		{"CRL number of 21 octets", crl("extensions", tlv(0xa0, seq(extension("\x55\x1d\x14", false, tlv(2, bytes.Repeat([]byte{1}, 21)))))), "has a malformed CRL number", false},
+		{"critical CRL number", crl("extensions", tlv(0xa0, seq(extension("\x55\x1d\x14", true, []byte{2, 1, 1})))), "has a malformed CRL number", false},
+		{"delta CRL that hides it", crl("extensions", tlv(0xa0, seq(number, extension("\x55\x1d\x1b", false, []byte{2, 1, 1})))), "has a malformed delta CRL indicator", false},
+		{"delta CRL on itself", crl("extensions", tlv(0xa0, seq(number, extension("\x55\x1d\x1b", true, []byte{2, 1, 2})))), "is a delta CRL whose base is not before it", true},
+		{"delta CRL on a later one", crl("extensions", tlv(0xa0, seq(number, extension("\x55\x1d\x1b", true, []byte{2, 2, 1, 0})))), "is a delta CRL whose base is not before it", true},
 		{"extensions in another tag", crl("extensions", tlv(0xa1, seq(reason))), "where the list of extensions belongs (octet", false},
 		{"extension twice", crl("extensions", tlv(0xa0, seq(reason, reason))), "has the same extension twice", false},
 		{"element after the extensions", crl("more", []byte{5, 0}), "has elements that do not belong there, from octet", false},

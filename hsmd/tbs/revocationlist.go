@@ -34,7 +34,7 @@ func (p *parser) revocationList() error {
 			return err
 		}
 	}
-	return nil
+	return listExtensions(p.sum.Extensions)
 }
 
 func (p *parser) updates() error {
@@ -127,6 +127,9 @@ func revokedEntry(entry element) error {
 			}
 		}
 		seen[count] = extension.ID
+		if err := entryExtension(&extension); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -13,12 +13,18 @@ import (
 
 var certRoutes = []route{
 	{pattern: "certs", help: "List the certificates' serial numbers", ops: both(list, pkiListCerts, read, pkiListCerts)},
+	{pattern: "certs/revoked", help: "List the revoked certificates' serial numbers", ops: both(list, pkiListRevoked, read, pkiListRevoked)},
 	{pattern: "certs/detailed", help: "Find certificates by name, issuer, role, end and revocation", ops: both(list, pkiFindCerts, read, pkiFindCerts)},
 }
 
 // pkiListCerts serves LIST certs, a page of it with after and limit.
 func pkiListCerts(_ *Handler, r *request) (*answer, error) {
 	return r.listSerials(r.mount.Authority.Serials)
+}
+
+// pkiListRevoked serves LIST certs/revoked, a page of it likewise.
+func pkiListRevoked(_ *Handler, r *request) (*answer, error) {
+	return r.listSerials(r.mount.Authority.RevokedSerials)
 }
 
 // serialList lists at most limit serial numbers, those after one.
@@ -89,7 +95,8 @@ func (r *request) details(f *inventory.Found) map[string]any {
 		d["issuer_name"] = i.Name
 	}
 	if v := f.Revocation; v != nil {
-		d["revocation_time"], d["revocation_time_rfc3339"], d["revocation_reason"] = v.At.Unix(), v.At.Format(time.RFC3339Nano), issuance.ReasonName(v.Reason)
+		d["revocation_time"], d["revocation_time_rfc3339"] = revocationTimes(v.At)
+		d["revocation_reason"] = issuance.ReasonName(v.Reason)
 	}
 	if c := f.Parsed; c != nil {
 		d["common_name"], d["subject"], d["names"] = c.Subject.CommonName, c.Subject.String(), alternativeNames(c)

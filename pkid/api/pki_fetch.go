@@ -76,11 +76,16 @@ func pkiCertCAChain(_ *Handler, r *request) (*answer, error) {
 
 // pkiCert serves cert/:serial.
 func pkiCert(_ *Handler, r *request) (*answer, error) {
-	der, err := r.mount.Authority.Certificate(r.ctx, r.vars["serial"])
+	cert, err := r.mount.Authority.Certificate(r.ctx, r.vars["serial"])
 	if err != nil {
 		return nil, err
 	}
-	return certificateAnswer(ca.PEM("CERTIFICATE", der)), nil
+	a := certificateAnswer(ca.PEM("CERTIFICATE", cert.DER))
+	if !cert.RevokedAt.IsZero() {
+		a.data["revocation_time"], a.data["revocation_time_rfc3339"] = revocationTimes(cert.RevokedAt)
+		a.data["issuer_id"] = cert.IssuerID
+	}
+	return a, nil
 }
 
 // pkiCertRaw serves cert/:serial/raw.
@@ -95,12 +100,12 @@ func pkiCertPEM(_ *Handler, r *request) (*answer, error) {
 
 // rawCert answers 204 where there is no certificate, as Vault does.
 func (r *request) rawCert(contentType string, encode func([]byte) []byte) (*answer, error) {
-	der, err := r.mount.Authority.Certificate(r.ctx, r.vars["serial"])
+	cert, err := r.mount.Authority.Certificate(r.ctx, r.vars["serial"])
 	if errors.Is(err, ca.ErrNotFound) {
 		return &answer{contentType: contentType}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &answer{raw: encode(der), contentType: contentType}, nil
+	return &answer{raw: encode(cert.DER), contentType: contentType}, nil
 }

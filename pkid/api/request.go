@@ -46,6 +46,10 @@ type answer struct {
 	raw         []byte
 	contentType string
 
+	// stream answers octets of contentType that are not held whole: it calls
+	// send with them, and what send gives is its result.
+	stream func(send func(*stream) error) error
+
 	// bare is written as JSON without the envelope.
 	bare any
 

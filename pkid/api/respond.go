@@ -21,12 +21,14 @@ import (
 const writeBudget = time.Minute
 
 // respond writes an answer; nil is 204.
-func (h *Handler) respond(w http.ResponseWriter, r *request, a *answer) {
+func (h *Handler) respond(w http.ResponseWriter, req *http.Request, r *request, a *answer) {
 	if a == nil {
 		a = &answer{}
 	}
 	maps.Copy(w.Header(), a.header)
 	switch {
+	case a.stream != nil:
+		h.sendStream(w, req, r, a)
 	case a.contentType != "" || a.raw != nil:
 		w.Header().Set("Content-Type", a.contentType)
 		h.write(w, statusOr(a.status, a.raw != nil), a.raw)

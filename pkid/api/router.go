@@ -29,7 +29,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h.respondError(w, r, err)
 		return
 	}
-	h.respond(w, r, a)
+	h.respond(w, req, r, a)
 }
 
 // answer is what a request meets, in this order: its path, headers and verb

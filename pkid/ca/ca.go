@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -54,14 +55,15 @@ type Authority struct {
 
 	changing sync.Mutex // held by whoever changes the view
 
-	rebuilding sync.Mutex // held by whoever renews a CRL
-	access     sync.Map   // managed keys of any_mount: *permission
+	crls   *crl.Updater
+	access sync.Map // managed keys of any_mount: *permission
 }
 
 // Open reads an authority's state.
 func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	a := &Authority{cfg: cfg, space: store.Of(cfg.UUID), inventory: inventory.Of(cfg.UUID)}
 	a.SetLimits(limits)
+	a.crls = crl.New(crl.Settings{UUID: cfg.UUID, Store: cfg.Store, Source: crlSource{a}, Now: cfg.Now, Log: cfg.Log})
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
 		v, err := readView(r, a.space)
 		a.view.Store(v)
@@ -72,6 +74,13 @@ func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	}
 	return a, nil
 }
+
+// Run does what is to be done without anybody's asking, until ctx is done or the
+// authority is closed: CRLs are renewed before they lapse.
+func (a *Authority) Run(ctx context.Context) { a.crls.Run(ctx) }
+
+// Close ends what goes on in the background and waits for it.
+func (a *Authority) Close() { a.crls.Close() }
 
 // SetLimits takes over the mount's settings.
 func (a *Authority) SetLimits(l Limits) {

@@ -20,14 +20,21 @@ func (a *Authority) putCertificate(tx store.Tx, issuer *Issuer, der []byte, cert
 	}, cert)
 }
 
-// Certificate gives the DER of a stored certificate by its serial number in
-// hexadecimal with or without colons or dashes, or ErrNotFound.
-func (a *Authority) Certificate(ctx context.Context, serial string) ([]byte, error) {
+// Stored is a certificate that is kept, and whether it is revoked.
+type Stored struct {
+	DER       []byte
+	IssuerID  string
+	RevokedAt time.Time // zero: it is not
+}
+
+// Certificate finds a stored certificate by its serial number in hexadecimal
+// with or without colons or dashes, or gives ErrNotFound.
+func (a *Authority) Certificate(ctx context.Context, serial string) (*Stored, error) {
 	number, err := issuance.ParseSerial(serial)
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
-	var der []byte
+	out := new(Stored)
 	err = a.cfg.Store.View(ctx, func(r store.Reader) error {
 		c, err := a.inventory.Get(r, number)
 		if errors.Is(err, store.ErrNotFound) || err == nil && c.DER == nil {
@@ -36,10 +43,20 @@ func (a *Authority) Certificate(ctx context.Context, serial string) ([]byte, err
 		if err != nil {
 			return err
 		}
-		der = bytes.Clone(c.DER)
-		return nil
+		out.DER, out.IssuerID = bytes.Clone(c.DER), c.Issuer
+		revocation, err := a.inventory.Revocation(r, number)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			out.RevokedAt = revocation.At
+		}
+		return err
 	})
-	return der, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Serials lists at most limit serial numbers of stored certificates in order,

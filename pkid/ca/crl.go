@@ -2,123 +2,120 @@ package ca
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"math/big"
+	"fmt"
+	"maps"
 	"slices"
-	"time"
+	"strings"
 
+	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
-	"github.com/hsmpki/hsmpki/pkid/issuance"
-	"github.com/hsmpki/hsmpki/pkid/store"
 )
 
-// A CRL is good for crlLife. When it is read in the last crlGrace of that, it is
-// renewed, so that it does not lapse because nobody revoked anything.
-const (
-	crlLife  = 72 * time.Hour
-	crlGrace = 12 * time.Hour
-)
-
-// crlRecord is what is stored of a CRL.
-type crlRecord struct {
-	Number     *big.Int  `json:"number"`
-	ThisUpdate time.Time `json:"this_update"`
-	NextUpdate time.Time `json:"next_update"`
-	DER        []byte    `json:"crl"`
-}
-
-// signCRL makes an issuer's complete CRL. Nothing can be revoked yet, so it has
-// no entries.
-func (a *Authority) signCRL(ctx context.Context, i *Issuer, k *Key, number *big.Int, now time.Time, use string) (*crlRecord, error) {
-	signer, err := a.signer(ctx, k, a.cfg.UUID+" "+use)
-	if err != nil {
-		return nil, err
-	}
-	now = now.UTC().Truncate(time.Second)
-	list := &crlRecord{Number: number, ThisUpdate: now, NextUpdate: now.Add(crlLife)}
-	list.DER, err = i.issuance.IssueRevocationList(&issuance.RevocationList{
-		Number: number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Algorithm: i.crlAlgorithmID,
-	}, signer)
-	return list, err
-}
-
-// CRL gives an issuer's CRL (DER) and when it was made, nil if there is none
-// because the issuer may not sign CRLs. If it cannot be renewed, the old one is
-// good as long as it says.
-func (a *Authority) CRL(ctx context.Context, ref, requestID string) (der []byte, made time.Time, err error) {
+// CRL finds a list of the issuer with this reference, brought up to date as
+// config/crl says. It is crl.ErrNone where there is none: a delta list that is
+// not enabled. An issuer that cannot sign CRLs is refused.
+func (a *Authority) CRL(ctx context.Context, ref string, kind crl.Kind) (*crl.Handle, error) {
 	i, err := a.Issuer(ref)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	list, err := a.storedCRL(ctx, i)
-	if err != nil {
-		return nil, time.Time{}, err
+	return a.crls.Latest(ctx, i.group, kind)
+}
+
+// RotateCRLs makes the lists of all issuers that can sign anew; for the others
+// there is a warning.
+func (a *Authority) RotateCRLs(ctx context.Context, kind crl.Kind) (warnings []string, err error) {
+	if kind == crl.Delta && !a.CRLConfig().EnableDelta {
+		return []string{"requested rebuild of delta CRL when delta CRL is not enabled; this is a no-op"}, nil
 	}
-	if list == nil || !a.cfg.Now().Before(list.NextUpdate.Add(-crlGrace)) {
-		renewed, renewErr := a.renewCRL(ctx, i, requestID)
-		switch {
-		case renewErr == nil:
-			list = renewed
-		case list == nil || a.cfg.Now().After(list.NextUpdate):
-			return nil, time.Time{}, renewErr
-		default:
-			a.cfg.Log.Error("a CRL could not be renewed", "issuer", i.ID, "next_update", list.NextUpdate, "error", renewErr)
+	source := crlSource{a}
+	for _, g := range source.Groups() {
+		if _, cannot := a.view.Load().forCRLs(g); cannot != nil {
+			warnings = append(warnings, cannot.Error())
+			continue
+		}
+		if err := a.crls.Rotate(ctx, g, kind); err != nil {
+			return warnings, err
 		}
 	}
-	if list == nil {
-		return nil, time.Time{}, nil
-	}
-	return list.DER, list.ThisUpdate, nil
+	return warnings, nil
 }
 
-func (a *Authority) storedCRL(ctx context.Context, i *Issuer) (list *crlRecord, err error) {
-	err = a.cfg.Store.View(ctx, func(r store.Reader) error {
-		list, err = readCRL(r, a.space, i.group)
-		return err
-	})
-	return list, err
+// firstCRL makes the CRL of an issuer that has been added and is durable, if
+// it can sign one and there is none. If that fails, the CA works without one
+// until the CRL is read or pkid looks again; the warning says so.
+func (a *Authority) firstCRL(ctx context.Context, i *Issuer) (warnings []string) {
+	if _, cannot := a.view.Load().forCRLs(i.group); cannot != nil {
+		return nil
+	}
+	if err := a.crls.First(ctx, i.group); err != nil {
+		return []string{fmt.Sprintf("the first CRL of the issuer %s could not be made and is made when it is read: %v", i.ID, err)}
+	}
+	return nil
 }
 
-// readCRL reads a group's CRL, nil if there is none.
-func readCRL(r store.Reader, space store.Keyspace, group inventory.Group) (*crlRecord, error) {
-	raw, err := r.Get(space.CRL(string(group)))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+// crlSource is the authority as package crl sees it.
+type crlSource struct{ *Authority }
+
+// Groups implements [crl.Source].
+func (s crlSource) Groups() []inventory.Group {
+	groups := map[inventory.Group]bool{}
+	for _, i := range s.view.Load().issuers {
+		groups[i.group] = true
 	}
+	return slices.Sorted(maps.Keys(groups))
+}
+
+// Signing implements [crl.Source].
+func (s crlSource) Signing(ctx context.Context, g inventory.Group) (*crl.Signing, error) {
+	v := s.view.Load()
+	i, err := v.forCRLs(g)
 	if err != nil {
 		return nil, err
 	}
-	list := new(crlRecord)
-	return list, json.Unmarshal(raw, list)
-}
-
-// renewCRL makes the next CRL. One is made at a time; whoever waited takes what
-// was made meanwhile. The number is durable together with the CRL: one that was
-// signed and not stored was seen by nobody.
-func (a *Authority) renewCRL(ctx context.Context, i *Issuer, requestID string) (*crlRecord, error) {
-	if !slices.Contains(i.Usage, "crl-signing") {
-		return nil, nil
-	}
-	a.rebuilding.Lock()
-	defer a.rebuilding.Unlock()
-	list, err := a.storedCRL(ctx, i)
+	signer, err := s.signer(ctx, v.keys[i.KeyID], s.cfg.UUID+" crl")
 	if err != nil {
 		return nil, err
 	}
-	number := big.NewInt(1)
-	if list != nil {
-		if a.cfg.Now().Before(list.NextUpdate.Add(-crlGrace)) {
-			return list, nil
+	return &crl.Signing{Issuer: i.issuance, Algorithm: i.crlAlgorithmID, Key: signer}, nil
+}
+
+// forCRLs finds the issuer of a group that signs its CRLs: the default, or the
+// one with the least id. All have the same key.
+func (v *view) forCRLs(g inventory.Group) (*Issuer, error) {
+	var found *Issuer
+	var reason error
+	for _, id := range slices.Sorted(maps.Keys(v.issuers)) {
+		i := v.issuers[id]
+		if i.group != g {
+			continue
 		}
-		number.Add(list.Number, number)
+		if cannot := v.cannotSignCRLs(i); cannot != nil {
+			reason = cannot
+			continue
+		}
+		if found == nil || id == v.settings.DefaultIssuer {
+			found = i
+		}
 	}
-	k := a.view.Load().keys[i.KeyID]
-	if k == nil {
-		return nil, refuse("unable to fetch corresponding key for issuer %s", i.ID)
+	switch {
+	case found != nil:
+		return found, nil
+	case reason != nil:
+		return nil, reason
 	}
-	if list, err = a.signCRL(ctx, i, k, number, a.cfg.Now(), requestID); err != nil {
-		return nil, err
+	return nil, refuse("unable to find CRL: its issuer is not in this mount any more")
+}
+
+// cannotSignCRLs says why an issuer cannot, nil if it can.
+func (v *view) cannotSignCRLs(i *Issuer) error {
+	switch {
+	case !slices.Contains(i.Usage, usageCRL):
+		return refuse("unable to find CRL for issuer [id:%s / name:%s]: it has the usage %s, without %s", i.ID, i.Name, strings.Join(i.Usage, ","), usageCRL)
+	case !i.issuance.MaySignCRLs():
+		return refuse("unable to find CRL for issuer [id:%s / name:%s]: its certificate has no key usage cRLSign", i.ID, i.Name)
+	case v.keys[i.KeyID] == nil:
+		return refuse("unable to find CRL for issuer [id:%s / name:%s]: its key is not in this mount", i.ID, i.Name)
 	}
-	return list, a.cfg.Store.Update(ctx, func(tx store.Tx) error { return putJSON(tx, a.space.CRL(string(i.group)), list) })
+	return nil
 }

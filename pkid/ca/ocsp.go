@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/ocsp"
@@ -78,7 +79,7 @@ func showOCSP(v *view) *ocspView {
 			out.members[string(i.group)] = member{i, key}
 		}
 	}
-	out.view = &ocsp.View{Settings: ocsp.DefaultSettings}
+	out.view = &ocsp.View{Settings: ocspSettings(&v.settings.CRL)}
 	for group, m := range out.members {
 		out.view.Issuers = append(out.view.Issuers, &ocsp.Issuer{
 			Group: group, Certificate: m.issuer.Certificate, Algorithm: m.issuer.crlAlgorithmID,
@@ -86,6 +87,12 @@ func showOCSP(v *view) *ocspView {
 	}
 	slices.SortFunc(out.view.Issuers, func(x, y *ocsp.Issuer) int { return strings.Compare(x.Group, y.Group) })
 	return out
+}
+
+// ocspSettings is what config/crl says about OCSP.
+func ocspSettings(c *crl.Config) ocsp.Settings {
+	return ocsp.Settings{Disabled: c.OCSPDisable, Expiry: c.OCSPExpiry.Duration,
+		UnissuedGood: c.OCSPUnissued == crl.UnissuedGood, ByIssuer: c.OCSPSigner == crl.SignerIssuer}
 }
 
 // outlasts orders issuers by their end, and then by id.

@@ -10,10 +10,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/ocsp"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
 const mount = "c0ffee00-0000-4000-8000-000000000000"
@@ -35,6 +37,12 @@ func TestOCSPStatus(t *testing.T) {
 	seen := a.OCSP()
 	if v := seen.View(); v != seen.View() || len(v.Issuers) != 0 || v.Settings != ocsp.DefaultSettings {
 		t.Errorf("a mount without issuers: %+v", v)
+	}
+	_, err = a.SetCRLConfig(ctx, func(c crl.Config) (crl.Config, error) {
+		return c.With(vaultapi.NewParams(map[string]any{"ocsp_disable": true, "ocsp_expiry": "1h", "ocsp_unissued": "good", "ocsp_signer": "issuer"}))
+	})
+	if want := (ocsp.Settings{Disabled: true, Expiry: time.Hour, UnissuedGood: true, ByIssuer: true}); err != nil || seen.View().Settings != want {
+		t.Errorf("after a change of config/crl: %+v, %v", seen.View().Settings, err)
 	}
 
 	const ours, others = inventory.Group("ours"), inventory.Group("others")

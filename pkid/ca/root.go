@@ -7,8 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/google/uuid"
@@ -135,18 +133,14 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 		warnings = append(warnings, "This mount hasn't configured any authority information access (AIA) fields; this may make it harder for systems to find missing certificates in the chain or to validate revocation status of certificates. Consider updating /config/urls or the newly generated issuer with this information.")
 	}
 
-	// Step 4: its first CRL. A CA without one works; reading it tries again.
-	list, err := a.signCRL(ctx, issuer, key, big.NewInt(1), now, req.RequestID)
-	if err != nil {
-		a.cfg.Log.Warn("the first CRL of a new root could not be made", "issuer", issuer.ID, "error", err)
-		warnings = append(warnings, fmt.Sprintf("the root is made, but its first CRL could not be signed and is made when it is read: %v", err))
-	}
-
-	// Step 5: all of it, in one update.
-	err = a.change(ctx, func(v *view, tx store.Tx) error { return a.addRoot(v, tx, issuer, key, list) })
-	if err != nil {
+	// Step 4: all of it, in one update.
+	if err := a.change(ctx, func(v *view, tx store.Tx) error { return a.addRoot(v, tx, issuer, key) }); err != nil {
 		return nil, err
 	}
+
+	// Step 5: its first CRL. A CA without one works: reading it tries again, and
+	// so does pkid by itself.
+	warnings = append(warnings, a.firstCRL(ctx, issuer)...)
 	return &Root{Issuer: issuer, Key: key, Warnings: warnings}, nil
 }
 
@@ -175,7 +169,7 @@ func (a *Authority) rootKey(ctx context.Context, req *RootRequest) (*Key, error)
 
 // addRoot puts a root, and what belongs to it, into view and store. The names
 // are looked at again: another request may have taken them meanwhile.
-func (a *Authority) addRoot(v *view, tx store.Tx, issuer *Issuer, key *Key, list *crlRecord) error {
+func (a *Authority) addRoot(v *view, tx store.Tx, issuer *Issuer, key *Key) error {
 	if err := v.freeNames(issuer.Name, key.Name, key.SPKI); err != nil {
 		return err
 	}
@@ -198,11 +192,6 @@ func (a *Authority) addRoot(v *view, tx store.Tx, issuer *Issuer, key *Key, list
 	}
 	if err := putJSON(tx, a.space.Issuer(issuer.ID), issuer); err != nil {
 		return err
-	}
-	if list != nil {
-		if err := putJSON(tx, a.space.CRL(string(issuer.group)), list); err != nil {
-			return err
-		}
 	}
 	return a.putCertificate(tx, issuer, issuer.DER, issuer.Certificate, a.cfg.Now(), "", "")
 }

@@ -48,9 +48,5 @@ func (a *Authority) IssuerIn(group inventory.Group, id string) (other string, ex
 // Published is when the group's newest complete CRL was made, zero if there is
 // none.
 func (a *Authority) Published(r store.Reader, group inventory.Group) (time.Time, error) {
-	list, err := readCRL(r, a.space, group)
-	if err != nil || list == nil {
-		return time.Time{}, err
-	}
-	return list.ThisUpdate, nil
+	return a.crls.Published(r, group)
 }

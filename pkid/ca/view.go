@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
@@ -21,14 +22,16 @@ type view struct {
 
 // settings is what pki/<uuid>/settings holds.
 type settings struct {
-	DefaultIssuer              string `json:"default_issuer"`
-	DefaultFollowsLatestIssuer bool   `json:"default_follows_latest_issuer"`
-	DefaultKey                 string `json:"default_key"`
-	URLs                       URLs   `json:"urls"`
+	DefaultIssuer              string     `json:"default_issuer"`
+	DefaultFollowsLatestIssuer bool       `json:"default_follows_latest_issuer"`
+	DefaultKey                 string     `json:"default_key"`
+	URLs                       URLs       `json:"urls"`
+	CRL                        crl.Config `json:"crl"`
 }
 
 func readView(r store.Reader, space store.Keyspace) (*view, error) {
 	v := &view{issuers: map[string]*Issuer{}, keys: map[string]*Key{}, roles: map[string]*role.Role{}}
+	v.settings.CRL = crl.DefaultConfig() // what is not stored
 	raw, err := r.Get(space.Settings())
 	if err == nil {
 		err = json.Unmarshal(raw, &v.settings)

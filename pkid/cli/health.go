@@ -174,7 +174,7 @@ func (s *session) hsm() *health.HSM {
 	secret, err := s.get("sys/hsm/status", nil)
 	if err != nil {
 		if refusal, ok := errors.AsType[*client.ResponseError](err); ok {
-			return &health.HSM{Error: strings.TrimSpace(refusal.Error())}
+			return &health.HSM{Error: strings.Join(refusal.Errors, "; ")} // one line in a table
 		}
 		return &health.HSM{Error: err.Error()}
 	}

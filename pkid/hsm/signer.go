@@ -65,14 +65,31 @@ func (s *Signer) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 // (PKCS#1 v1.5) and ECDSA, an [*rsa.PSSOptions] for RSA-PSS, and 0 for Ed25519.
 // rand is not used: what randomness a signature needs is the token's.
 func (s *Signer) SignMessage(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return s.sign(&wire.SignRequest{Message: msg}, opts)
+}
+
+// SignStream is SignMessage for a message that is read to its end: a CRL may be
+// larger than one wants to hold. A long one goes in parts, and is not asked for
+// again if the connection breaks.
+func (s *Signer) SignStream(message io.Reader, opts crypto.SignerOpts) ([]byte, error) {
+	start, err := io.ReadAll(io.LimitReader(message, wire.MaxInline+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(start) <= wire.MaxInline {
+		return s.sign(&wire.SignRequest{Message: start}, opts)
+	}
+	return s.sign(&wire.SignRequest{Parts: io.MultiReader(bytes.NewReader(start), message)}, opts)
+}
+
+func (s *Signer) sign(req *wire.SignRequest, opts crypto.SignerOpts) ([]byte, error) {
 	scheme, err := SchemeOf(s.key.Public, opts)
 	if err != nil {
 		return nil, err
 	}
 	digest := sha256.Sum256(s.key.SPKI)
-	answer, err := s.client.Sign(s.ctx, &wire.SignRequest{
-		Key: s.key.Name, SPKI: digest[:], Scheme: scheme, Message: msg, Context: s.context,
-	})
+	req.Key, req.SPKI, req.Scheme, req.Context = s.key.Name, digest[:], scheme, s.context
+	answer, err := s.client.Sign(s.ctx, req)
 	if err != nil {
 		return nil, err
 	}

@@ -52,29 +52,22 @@ func (v Inventory) EntryCount(r store.Reader, g Group) (int64, error) {
 	return r.Count(v.space.EntryCount(string(g)))
 }
 
-// Entries calls fn with the DER of each entry of a group, in order of serial
-// number's octets. It is valid until fn returns.
-func (v Inventory) Entries(r store.Reader, g Group, fn func(entry []byte) error) error {
-	start, end := v.space.CRLEntries(string(g))
-	return r.Scan(start, end, func(_, value []byte) error { return fn(value) })
-}
-
-// EntriesSince calls fn with each entry of the generation and of later ones.
-func (v Inventory) EntriesSince(r store.Reader, g Group, generation uint64, fn func(entry []byte) error) error {
-	start, end := v.space.CRLNewSince(string(g), generation)
-	return r.Scan(start, end, func(_, value []byte) error { return fn(value) })
-}
-
 // DropBefore deletes at most limit entries of generations before the given one,
-// which no delta needs any more; done says that none is left.
-func (v Inventory) DropBefore(tx store.Tx, g Group, generation uint64, limit int) (done bool, err error) {
+// which no delta needs any more. It begins at from, where nil is the first, and
+// gives where the next call goes on, nil if nothing is left: it does not pass
+// again over what it has deleted.
+func (v Inventory) DropBefore(tx store.Tx, g Group, generation uint64, from []byte, limit int) (next []byte, err error) {
 	start, end := v.space.CRLNewBefore(string(g), generation)
+	if from != nil {
+		start = from
+	}
 	var keys [][]byte
 	err = tx.Scan(start, end, func(key, _ []byte) error {
+		keys = append(keys, append([]byte(nil), key...))
 		if len(keys) == limit {
+			next = append(append([]byte(nil), key...), 0)
 			return store.ErrStop
 		}
-		keys = append(keys, append([]byte(nil), key...))
 		return nil
 	})
 	for _, key := range keys {
@@ -82,5 +75,5 @@ func (v Inventory) DropBefore(tx store.Tx, g Group, generation uint64, limit int
 			err = tx.Delete(key)
 		}
 	}
-	return len(keys) < limit, err
+	return next, err
 }

@@ -44,9 +44,6 @@ type Revocation struct {
 	SPKI []byte
 }
 
-// keyCompromise is the CRLReason of a key that others have.
-const keyCompromise = 1
-
 // revocation is what is kept of a Revocation.
 type revocation struct {
 	Issuer       string     `json:"issuer"`
@@ -67,9 +64,15 @@ func (r *Revocation) kept() *revocation {
 }
 
 // Revoke writes a revocation, and all that CRLs and look-ups take from it. If
-// the certificate is revoked already, nothing is written and the revocation
-// that there is is returned.
+// the certificate is revoked already, nothing is written but that its key is
+// compromised, if that is the reason now, and the revocation that there is is
+// returned.
 func (v Inventory) Revoke(tx store.Tx, r *Revocation) (earlier *Revocation, err error) {
+	if r.Reason == issuance.KeyCompromise && r.SPKI != nil {
+		if err := tx.Put(v.space.Compromised(sha256.Sum256(r.SPKI)), r.Serial.Bytes()); err != nil {
+			return nil, err
+		}
+	}
 	earlier, err = v.Revocation(tx, r.Serial)
 	if !errors.Is(err, store.ErrNotFound) {
 		return earlier, err
@@ -92,9 +95,6 @@ func (v Inventory) Revoke(tx store.Tx, r *Revocation) (earlier *Revocation, err 
 		{v.space.ByRevocation().Entry(r.NotAfter, serial), nil},
 		{v.space.CRLEntry(string(r.Group), serial), entry},
 		{v.space.CRLNew(string(r.Group), generation, serial), entry},
-	}
-	if r.Reason == keyCompromise && r.SPKI != nil {
-		puts = append(puts, indexEntry{v.space.Compromised(sha256.Sum256(r.SPKI)), serial})
 	}
 	for _, p := range puts {
 		if err := tx.Put(p.key, p.value); err != nil {

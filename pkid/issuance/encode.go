@@ -66,19 +66,27 @@ func addTime(b *cryptobyte.Builder, t time.Time) {
 	b.AddASN1GeneralizedTime(t)
 }
 
+// addExtensions writes a certificate's extensions.
 func addExtensions(b *cryptobyte.Builder, extensions []pkix.Extension) {
-	b.AddASN1(asn1.Tag(3).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			for _, e := range extensions {
-				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1ObjectIdentifier(e.Id)
-					if e.Critical { // DEFAULT FALSE is left out
-						b.AddASN1Boolean(true)
-					}
-					b.AddASN1OctetString(e.Value)
-				})
-			}
-		})
+	addExtensionList(b, 3, extensions)
+}
+
+// addExtensionList writes extensions under an explicit tag.
+func addExtensionList(b *cryptobyte.Builder, tag uint8, extensions []pkix.Extension) {
+	b.AddASN1(asn1.Tag(tag).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { addExtensionSequence(b, extensions) })
+}
+
+func addExtensionSequence(b *cryptobyte.Builder, extensions []pkix.Extension) {
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, e := range extensions {
+			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(e.Id)
+				if e.Critical { // DEFAULT FALSE is left out
+					b.AddASN1Boolean(true)
+				}
+				b.AddASN1OctetString(e.Value)
+			})
+		}
 	})
 }
 

@@ -83,11 +83,6 @@ func (i *Issuer) Certificate() *x509.Certificate { return i.certificate }
 // URLs are the URLs that certificates of this issuer carry.
 func (i *Issuer) URLs() URLs { return i.urls }
 
-// holds reports whether the signer's key is the issuer's.
-func (i *Issuer) holds(signer crypto.Signer) error {
-	return samePublicKey(signer.Public(), i.certificate.PublicKey)
-}
-
 func samePublicKey(a, b crypto.PublicKey) error {
 	if k, ok := a.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(b) {
 		return errors.New("the signer's public key is not the certificate's")

@@ -72,7 +72,7 @@ func TestOpenSSL(t *testing.T) {
 
 				crl, err := issuer.IssueRevocationList(&issuance.RevocationList{
 					Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour),
-				}, signer(kind))
+				}, nil, streamer{signer(kind)})
 				if err != nil {
 					t.Fatal(err)
 				}

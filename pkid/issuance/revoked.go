@@ -1,10 +1,10 @@
 package issuance
 
 import (
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
 	"math/big"
-	"strconv"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -25,21 +25,6 @@ var (
 	oidReasonCode     = asn1.ObjectIdentifier{2, 5, 29, 21}
 	oidInvalidityDate = asn1.ObjectIdentifier{2, 5, 29, 24}
 )
-
-// reasons are the names of the CRLReasons (RFC 5280, section 5.3.1); 7 is not
-// used.
-var reasons = [...]string{
-	"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
-	"certificateHold", "", "removeFromCRL", "privilegeWithdrawn", "aACompromise",
-}
-
-// ReasonName is the name of a CRLReason.
-func ReasonName(reason int) string {
-	if reason < 0 || reason >= len(reasons) || reasons[reason] == "" {
-		return strconv.Itoa(reason)
-	}
-	return reasons[reason]
-}
 
 // EncodeRevoked gives the DER of an entry, as it stands in revokedCertificates
 // (RFC 5280, section 5.1.2.6). Entries are kept in this form, so that making a
@@ -67,6 +52,24 @@ func EncodeRevoked(r Revoked) ([]byte, error) {
 				addEntryExtension(b, oidInvalidityDate, func(b *cryptobyte.Builder) { b.AddASN1GeneralizedTime(r.InvalidSince.UTC()) })
 			}
 		})
+	})
+	der, err := b.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("CRL entry: %w", err)
+	}
+	return der, nil
+}
+
+// EncodeEntry gives the DER of an entry with extensions that are encoded
+// already.
+func EncodeEntry(serial *big.Int, revokedAt time.Time, extensions []pkix.Extension) ([]byte, error) {
+	b := cryptobyte.NewBuilder(make([]byte, 0, 64))
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1BigInt(serial)
+		addTime(b, revokedAt)
+		if len(extensions) > 0 {
+			addExtensionSequence(b, extensions)
+		}
 	})
 	der, err := b.Bytes()
 	if err != nil {

@@ -123,6 +123,7 @@ func (t *Table) open(ctx context.Context, m *Mount) (err error) {
 	if err != nil {
 		return err
 	}
+	t.working.Go(func() { m.Authority.Run(t.ctx) })
 	seen := m.Authority.OCSP()
 	m.Responder, err = ocsp.New(ocsp.Config{Source: seen, Keys: seen, Now: t.cfg.Now, Log: log})
 	if err != nil {
@@ -136,6 +137,9 @@ func (t *Table) open(ctx context.Context, m *Mount) (err error) {
 func (m *Mount) close() {
 	if m.Tidier != nil {
 		m.Tidier.Close()
+	}
+	if m.Authority != nil {
+		m.Authority.Close()
 	}
 }
 

@@ -22,7 +22,7 @@ func parseOtherNames(texts []string) ([]issuance.OtherName, error) {
 		if !strings.EqualFold(kind, "UTF8") && !strings.EqualFold(kind, "UTF-8") {
 			return nil, fmt.Errorf("only UTF8 other SANs are supported; found non-UTF8 type in other SAN %q", text)
 		}
-		oid, err := parseOID(strings.TrimSpace(id))
+		oid, err := ParseOID(strings.TrimSpace(id))
 		if err != nil {
 			return nil, fmt.Errorf("%q is not an OID in other SAN %q", id, text)
 		}

@@ -66,7 +66,7 @@ func parsePolicies(texts []string) ([]issuance.Policy, error) {
 }
 
 func parsePolicy(text string) (issuance.Policy, error) {
-	oid, notOID := parseOID(text)
+	oid, notOID := ParseOID(text)
 	if notOID == nil {
 		return issuance.Policy{ID: oid}, nil
 	}
@@ -74,7 +74,7 @@ func parsePolicy(text string) (issuance.Policy, error) {
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
 		return issuance.Policy{}, fmt.Errorf("%w, Nor JSON Policy Identifier: %w", notOID, err)
 	}
-	oid, err := parseOID(e.OID)
+	oid, err := ParseOID(e.OID)
 	if err != nil {
 		return issuance.Policy{}, fmt.Errorf("%w, Nor JSON Policy Identifier: %w", notOID, err)
 	}

@@ -103,7 +103,7 @@ func (r *Role) unknownUsages() (warnings []string) {
 func extKeyUsageOIDs(texts []string) ([]asn1.ObjectIdentifier, error) {
 	var oids []asn1.ObjectIdentifier
 	for _, text := range texts {
-		oid, err := parseOID(text)
+		oid, err := ParseOID(text)
 		if err != nil {
 			return nil, refuse("%q could not be parsed as a valid oid for an extended key usage", text)
 		}
@@ -112,9 +112,9 @@ func extKeyUsageOIDs(texts []string) ([]asn1.ObjectIdentifier, error) {
 	return oids, nil
 }
 
-// parseOID reads a dotted object identifier that DER can carry (X.660: a first
+// ParseOID reads a dotted object identifier that DER can carry (X.660: a first
 // arc of 0, 1 or 2, the second below 40 under the first two).
-func parseOID(text string) (asn1.ObjectIdentifier, error) {
+func ParseOID(text string) (asn1.ObjectIdentifier, error) {
 	var oid asn1.ObjectIdentifier
 	for arc := range strings.SplitSeq(text, ".") {
 		n, err := strconv.Atoi(arc)

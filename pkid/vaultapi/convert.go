@@ -127,6 +127,38 @@ func (p *Params) Map(name string) map[string]any {
 	return nil
 }
 
+// Objects is a list of JSON objects, nil if it was not given. One object is a
+// list of one.
+func (p *Params) Objects(name string) []map[string]any {
+	value := p.value(name)
+	if text, ok := value.(string); ok { // forms and the command line
+		var err error
+		if value, err = decodeText([]byte(text)); err != nil {
+			p.fail(name, err)
+			return nil
+		}
+	}
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case map[string]any:
+		return []map[string]any{v}
+	case []any:
+		var out []map[string]any
+		for _, e := range v {
+			object, ok := e.(map[string]any)
+			if !ok {
+				p.fail(name, fmt.Errorf("expected a list of objects, got %s in it", kindOf(e)))
+				return nil
+			}
+			out = append(out, object)
+		}
+		return out
+	}
+	p.fail(name, fmt.Errorf("expected a list of objects, got %s", kindOf(value)))
+	return nil
+}
+
 // ParseDuration reads a time span of the API: a whole number of seconds, or
 // numbers with units, of which "d" is 24 hours. Negative spans and such as do
 // not fit are refused.

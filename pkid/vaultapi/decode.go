@@ -26,14 +26,9 @@ func decodeObject(body []byte) (map[string]any, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	value, err := decodeValue(d, 0)
+	value, err := decodeText(body)
 	if err != nil {
-		return nil, at(d, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, at(d, errors.New("something follows the object"))
+		return nil, err
 	}
 	switch v := value.(type) {
 	case nil:
@@ -42,6 +37,20 @@ func decodeObject(body []byte) (map[string]any, error) {
 		return v, nil
 	}
 	return nil, errors.New("expected an object")
+}
+
+// decodeText reads one JSON value and nothing after it.
+func decodeText(text []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	value, err := decodeValue(d, 0)
+	if err != nil {
+		return nil, at(d, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, at(d, errors.New("something follows the object"))
+	}
+	return value, nil
 }
 
 func at(d *json.Decoder, err error) error {

@@ -58,6 +58,37 @@ func (p processes) memory(b *testing.B, name string) float64 {
 	return total
 }
 
+// forgetPeak begins to watch the largest resident set anew.
+func (p processes) forgetPeak(b *testing.B) {
+	b.Helper()
+	for _, pids := range p {
+		for _, pid := range pids {
+			if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// peak is the largest resident set that a process has had, in MiB.
+func (p processes) peak(b *testing.B, name string) float64 {
+	b.Helper()
+	total := 0.0
+	for _, pid := range p[name] {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(raw), "VmHWM:")
+		kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		total += kib / 1024
+	}
+	return total
+}
+
 // machine is one line about where the figures come from.
 func machine() string {
 	model := "unknown CPU"

@@ -1,6 +1,7 @@
 // Package check holds the invariant of the whole CA, to be called after each
 // step of a test: every stored certificate verifies up to a root, no serial is
-// there twice, and no key material or PIN is anywhere but in the token.
+// there twice, each issuer's CRL has all that is revoked, and no key material or
+// PIN is anywhere but in the token.
 //
 // It looks from outside: at the API, at the daemons' folders and at their logs.
 // Start at [CA].
@@ -46,10 +47,8 @@ func mounts(t testing.TB, p *daemon.PKID) []string {
 func Mount(t testing.TB, p *daemon.PKID, mount string, serials map[string]string) {
 	t.Helper()
 	roots, others := x509.NewCertPool(), x509.NewCertPool()
-	var issuers []*x509.Certificate
 	for _, id := range keys(t, p, mount+"issuers") {
 		cert := certificate(t, p, mount+"issuer/"+id+"/json")
-		issuers = append(issuers, cert)
 		if cert.CheckSignatureFrom(cert) != nil {
 			others.AddCert(cert)
 			continue
@@ -75,26 +74,7 @@ func Mount(t testing.TB, p *daemon.PKID, mount string, serials map[string]string
 			t.Errorf("%s (%s): %v", where, cert.Subject, err)
 		}
 	}
-	if len(issuers) > 0 {
-		crl(t, p, mount, issuers)
-	}
-}
-
-// crl checks that the mount's CRL is signed by one of its issuers and is not
-// out of date.
-func crl(t testing.TB, p *daemon.PKID, mount string, issuers []*x509.Certificate) {
-	t.Helper()
-	list, err := x509.ParseRevocationList(p.Must(t, "GET", mount+"crl", nil).Body)
-	if err != nil {
-		t.Errorf("%s: CRL: %v", mount, err)
-		return
-	}
-	if !slices.ContainsFunc(issuers, func(c *x509.Certificate) bool { return list.CheckSignatureFrom(c) == nil }) {
-		t.Errorf("%s: no issuer has signed the CRL", mount)
-	}
-	if list.Number == nil || list.NextUpdate.Before(time.Now()) {
-		t.Errorf("%s: CRL number %v, next update %v", mount, list.Number, list.NextUpdate)
-	}
+	revocations(t, p, mount)
 }
 
 // Certificates counts the certificates of a mount.
