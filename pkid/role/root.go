@@ -73,7 +73,7 @@ func ReadRoot(p *vaultapi.Params) (*RootWish, error) {
 
 // Request is the request for the root's certificate. The caller sets PublicKey
 // and URLs. An error is a *Refusal.
-func (w *RootWish) Request(t *Terms) (*issuance.RootRequest, []string, error) {
+func (w *RootWish) Request(t *Terms) (*issuance.CARequest, []string, error) {
 	n, err := w.rules.names(w.wish, nil)
 	if err != nil {
 		return nil, nil, err
@@ -86,20 +86,20 @@ func (w *RootWish) Request(t *Terms) (*issuance.RootRequest, []string, error) {
 		return nil, nil, err
 	}
 	warnings = append(warnings, n.warnings()...)
-	return &issuance.RootRequest{
-		Subject:          w.rules.subject(n),
-		DNSNames:         sorted(n.dns),
-		EmailAddresses:   sorted(n.emails),
-		IPAddresses:      n.ips,
-		URIs:             n.uris,
-		OtherNames:       n.others,
-		DigitalSignature: w.keyUsage&x509.KeyUsageDigitalSignature != 0,
-		MaxPathLength:    w.maxPathLength,
-		NameConstraints:  w.constraints,
-		NotBefore:        notBefore,
-		NotAfter:         notAfter,
-		SignatureBits:    w.rules.SignatureBits,
-		PSS:              w.rules.UsePSS,
+	return &issuance.CARequest{
+		Subject:         w.rules.subject(n),
+		DNSNames:        sorted(n.dns),
+		EmailAddresses:  sorted(n.emails),
+		IPAddresses:     n.ips,
+		URIs:            n.uris,
+		OtherNames:      n.others,
+		KeyUsage:        w.keyUsage & x509.KeyUsageDigitalSignature,
+		MaxPathLength:   w.maxPathLength,
+		NameConstraints: w.constraints,
+		NotBefore:       notBefore,
+		NotAfter:        notAfter,
+		SignatureBits:   w.rules.SignatureBits,
+		PSS:             w.rules.UsePSS,
 	}, append(warnings, w.warnings...), nil
 }
 
