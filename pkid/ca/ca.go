@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/chain"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -52,7 +53,8 @@ type Authority struct {
 	limits atomic.Pointer[Limits]
 	view   atomic.Pointer[view]
 
-	changing sync.Mutex // held by whoever changes the view
+	changing sync.Mutex    // held by whoever changes the view
+	chains   chain.Builder // under changing
 
 	rebuilding sync.Mutex // held by whoever renews a CRL
 	access     sync.Map   // managed keys of any_mount: *permission
@@ -63,7 +65,7 @@ func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	a := &Authority{cfg: cfg, space: store.Of(cfg.UUID), inventory: inventory.Of(cfg.UUID)}
 	a.SetLimits(limits)
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
-		v, err := readView(r, a.space)
+		v, err := readView(r, a.space, &a.chains)
 		a.view.Store(v)
 		return err
 	})
@@ -93,7 +95,7 @@ func (a *Authority) change(ctx context.Context, prepare func(v *view, tx store.T
 	if err != nil {
 		return err
 	}
-	next.settle()
+	next.settle(&a.chains)
 	a.view.Store(next)
 	return nil
 }

@@ -88,6 +88,13 @@ func (i *Issuer) Certificate() *x509.Certificate { return i.certificate }
 // URLs are the URLs that certificates of this issuer carry.
 func (i *Issuer) URLs() URLs { return i.urls }
 
+// SignatureAlgorithm is what the issuer signs with unless another hash or PSS is
+// asked for.
+func (i *Issuer) SignatureAlgorithm() x509.SignatureAlgorithm {
+	algorithm, _ := signatureAlgorithm(i.certificate.PublicKey, 0, false) // NewIssuer has seen it
+	return algorithm
+}
+
 // holds reports whether the signer's key is the issuer's.
 func (i *Issuer) holds(signer crypto.Signer) error {
 	return samePublicKey(signer.Public(), i.certificate.PublicKey)
