@@ -31,6 +31,8 @@ func parseBundle(text string) (*bundle, error) {
 	case len(text) > maxBundle:
 		return nil, refuse("provided data for import has %d octets, where %d are possible", len(text), maxBundle)
 	}
+	// Files that end without a newline are joined into this by cat.
+	text = strings.ReplaceAll(text, "----------BEGIN ", "-----\n-----BEGIN ")
 	b := &bundle{}
 	rest, blocks := []byte(text), 0
 	for {
