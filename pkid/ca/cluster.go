@@ -2,7 +2,6 @@ package ca
 
 import (
 	"context"
-	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
@@ -29,7 +28,7 @@ func (a *Authority) SetCluster(ctx context.Context, path, aiaPath *string) (now 
 			if field.from == nil {
 				continue
 			}
-			if text := *field.from; text != "" && (!isURL(text) || strings.ContainsAny(text, "{}")) {
+			if text := *field.from; text != "" && !isURL(text) {
 				return refuse("invalid, non-URL %s given to cluster: %.200s", field.name, text)
 			}
 			*field.to = *field.from

@@ -97,11 +97,12 @@ func (u URLs) check(name string, urls []string) error {
 	return nil
 }
 
-// isURL reports whether a certificate can carry the text as a URL: absolute, of
-// ASCII (RFC 5280, section 4.2.1.6), with a host.
+// isURL reports whether a certificate can carry the text as a URL: absolute, with
+// a host (RFC 5280, section 4.2.1.6), of ASCII without braces, which no URL has
+// and a template that is not switched on.
 func isURL(text string) bool {
 	for _, r := range text {
-		if r <= ' ' || r >= 0x7f {
+		if r <= ' ' || r >= 0x7f || r == '{' || r == '}' {
 			return false
 		}
 	}
