@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/test/check"
@@ -154,4 +155,67 @@ func TestRevokedIssuer(t *testing.T) {
 	if p.PKID.Must(t, "DELETE", "pki/issuer/"+id, nil).Status != 204 {
 		t.Error("deleting what is not there is not 204")
 	}
+}
+
+// TestOneName: of many roots of one name that are asked for at once there is one,
+// and of the others nothing.
+func TestOneName(t *testing.T) {
+	p, _ := hierarchy(t)
+	var made, refused int
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			a, err := p.PKID.Request("POST", "pki/root/generate/existing", map[string]any{
+				"key_ref": "mid", "common_name": "Same", "issuer_name": "same", "ttl": "8760h"})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				t.Error(err)
+			case a.Status == 200:
+				made++
+			case a.Status == 400 && strings.Contains(a.Errors[0], "issuer name already in use"):
+				refused++
+			default:
+				t.Errorf("status %d: %s", a.Status, a.Body)
+			}
+		})
+	}
+	wg.Wait()
+	if made != 1 || refused != 7 || check.Certificates(t, p.PKID, "pki/") != 2 {
+		t.Errorf("%d made, %d refused", made, refused)
+	}
+	check.CA(t, p)
+}
+
+// TestHierarchyWithoutHSMD: while hsmd is away nothing that needs a key is done
+// or half done, and a certificate without one is imported.
+func TestHierarchyWithoutHSMD(t *testing.T) {
+	p, csr := hierarchy(t)
+	foreign := p.PKID.Must(t, "POST", "pki/root/sign-intermediate", map[string]any{"csr": csr, "ttl": "8760h"}).String(t, "certificate")
+	p.PKID.Must(t, "POST", "sys/mounts/other", map[string]any{"type": "pki"})
+	before := check.Certificates(t, p.PKID, "pki/")
+	p.HSMD.Stop()
+	for _, path := range []string{"pki/root/sign-intermediate", "pki/root/generate/existing", "pki/intermediate/generate/existing"} {
+		a := p.PKID.Refused(t, "POST", path, map[string]any{"csr": csr, "key_ref": "default", "common_name": "x", "ttl": "1h"}, 503, "")
+		if a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
+		}
+	}
+	imported := p.PKID.Must(t, "POST", "other/config/ca", map[string]any{"pem_bundle": foreign})
+	if !strings.Contains(strings.Join(imported.Warnings, "\n"), "could not be told") || imported.Data["imported_keys"] != nil {
+		t.Errorf("imported while hsmd is away: %s", imported.Body)
+	}
+	p.HSMD.Start()
+	again := p.PKID.Must(t, "POST", "other/config/ca", map[string]any{"pem_bundle": foreign})
+	for issuer, key := range again.Data["mapping"].(map[string]any) {
+		if key == "" || again.Data["existing_issuers"].([]any)[0] != issuer {
+			t.Errorf("imported again: %s", again.Body)
+		}
+	}
+	if now := check.Certificates(t, p.PKID, "pki/"); now != before {
+		t.Errorf("%d certificates, there were %d", now, before)
+	}
+	check.CA(t, p)
 }

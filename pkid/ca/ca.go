@@ -7,7 +7,7 @@
 // asked of hsmd, through pkid/hsm.
 //
 // Start with [Authority.Issue], in issue.go, and [Authority.GenerateRoot], in
-// root.go.
+// root.go; README.md says how the rest hangs together.
 package ca
 
 import (
