@@ -26,20 +26,13 @@ type IssuerChange struct {
 // ChangeIssuer changes an issuer. What of the usages is by default and not
 // possible is left out with a warning; what was asked for is refused.
 func (a *Authority) ChangeIssuer(ctx context.Context, ref string, c *IssuerChange) (*Issuer, []string, error) {
-	var id string
 	var warnings []string
-	err := a.change(ctx, func(v *view, tx store.Tx) error {
-		old, err := v.issuer(ref)
-		if err != nil {
-			return err
-		}
-		id, warnings = old.ID, nil
-		next := *old
-		if c.Name != nil && *c.Name != old.Name {
+	i, err := a.editIssuer(ctx, ref, func(v *view, _ store.Tx, next *Issuer) (err error) {
+		if c.Name != nil && *c.Name != next.Name {
 			if err := checkName("issuer", *c.Name); err != nil {
 				return err
 			}
-			if err := v.freeIssuerName(*c.Name, old.ID); err != nil {
+			if err := v.freeIssuerName(*c.Name, next.ID); err != nil {
 				return err
 			}
 			next.Name = *c.Name
@@ -62,16 +55,10 @@ func (a *Authority) ChangeIssuer(ctx context.Context, ref string, c *IssuerChang
 		}
 		warnings = append(warnings, v.settings.lacking(next.URLs)...)
 		if c.ManualChain != nil {
-			if next.ManualChain, err = v.manualChain(old, *c.ManualChain); err != nil {
-				return err
-			}
+			next.ManualChain, err = v.manualChain(next, *c.ManualChain)
 		}
-		return a.putIssuer(v, tx, &next)
+		return err
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	i, err := a.Issuer(id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,6 +66,27 @@ func (a *Authority) ChangeIssuer(ctx context.Context, ref string, c *IssuerChang
 		warnings = append(warnings, fmt.Sprintf("manual_chain does not verify: the key of its certificate %d has not signed certificate %d", n+1, n))
 	}
 	return i, warnings, nil
+}
+
+// editIssuer changes a copy of an issuer and puts it in its place.
+func (a *Authority) editIssuer(ctx context.Context, ref string, edit func(v *view, tx store.Tx, next *Issuer) error) (*Issuer, error) {
+	var id string
+	err := a.change(ctx, func(v *view, tx store.Tx) error {
+		old, err := v.issuer(ref)
+		if err != nil {
+			return err
+		}
+		next := *old
+		id = next.ID
+		if err := edit(v, tx, &next); err != nil {
+			return err
+		}
+		return a.putIssuer(v, tx, &next)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.Issuer(id)
 }
 
 func (i *Issuer) changeUsage(c *IssuerChange) (warnings []string, err error) {

@@ -14,30 +14,17 @@ import (
 // issuer of the mount has signed it, its certificate is revoked there, too, and
 // will be on that one's CRL; it is never on its own. Again it changes nothing.
 func (a *Authority) RevokeIssuer(ctx context.Context, ref string) (*Issuer, []string, error) {
-	var id string
 	var warnings []string
-	err := a.change(ctx, func(v *view, tx store.Tx) error {
-		old, err := v.issuer(ref)
-		if err != nil {
-			return err
-		}
-		id, warnings = old.ID, nil
-		if old.RevokedAt != nil {
+	i, err := a.editIssuer(ctx, ref, func(v *view, tx store.Tx, next *Issuer) (err error) {
+		if warnings = nil; next.RevokedAt != nil {
 			return nil
 		}
-		next := *old
 		now := a.cfg.Now().UTC()
 		next.RevokedAt = &now
-		next.Usage = slices.DeleteFunc(slices.Clone(old.Usage), func(u string) bool { return u == usageIssue })
-		if warnings, err = a.revokeAtParent(v, tx, &next); err != nil {
-			return err
-		}
-		return a.putIssuer(v, tx, &next)
+		next.Usage = slices.DeleteFunc(slices.Clone(next.Usage), func(u string) bool { return u == usageIssue })
+		warnings, err = a.revokeAtParent(v, tx, next)
+		return err
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	i, err := a.Issuer(id)
 	return i, warnings, err
 }
 

@@ -1,6 +1,9 @@
 package issuance
 
-import "time"
+import (
+	"crypto/x509"
+	"time"
+)
 
 // PrepareCA draws a serial number and builds a CA certificate below this issuer,
 // to be issued by Issuer.Issue. Errors are as those of Issuer.Prepare.
@@ -36,7 +39,12 @@ func (i *Issuer) PrepareCA(req *CARequest, now time.Time) (*Prepared, error) {
 		publicKey:  parts.spki,
 		extensions: extensions,
 	}
-	p, err := prepare(&tbs, algorithm)
+	return i.prepareCA(&tbs, algorithm)
+}
+
+// prepareCA is prepare for what must be acceptable on one of the issuer's paths.
+func (i *Issuer) prepareCA(tbs *tbsCertificate, algorithm x509.SignatureAlgorithm) (*Prepared, error) {
+	p, err := prepare(tbs, algorithm)
 	if err != nil {
 		return nil, err
 	}

@@ -59,15 +59,7 @@ func (i *Issuer) PrepareSelfIssued(cert *x509.Certificate, sameKind bool, now ti
 		publicKey:  cert.RawSubjectPublicKeyInfo,
 		extensions: extensions,
 	}
-	p, err := prepare(&tbs, algorithm)
-	if err != nil {
-		return nil, err
-	}
-	p.issuer = i
-	if err := i.permits(p.parsed); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return i.prepareCA(&tbs, algorithm)
 }
 
 // algorithmLike is the certificate's algorithm if the issuer's key can make it,
