@@ -186,3 +186,43 @@ func TestVaultClientErrors(t *testing.T) {
 		t.Errorf("an unknown token: %v, want 403", err)
 	}
 }
+
+// TestVaultClientHierarchy makes an intermediate and changes issuers with
+// Vault's client, its merge patch among it.
+func TestVaultClientHierarchy(t *testing.T) {
+	p, csr := hierarchy(t)
+	logical := vaultClient(t, p.PKID).Logical()
+	signed, err := logical.Write("pki/root/sign-intermediate", map[string]any{"csr": csr, "common_name": "Mid", "ttl": "8760h", "format": "pem_bundle"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chain := signed.Data["ca_chain"].([]any); len(chain) != 2 || signed.Data["certificate"] != chain[0].(string)+"\n"+chain[1].(string) {
+		t.Errorf("the chain is %v", chain)
+	}
+	set, err := logical.Write("pki/intermediate/set-signed", map[string]any{"certificate": signed.Data["certificate"]})
+	if err != nil || len(set.Data["imported_issuers"].([]any)) != 1 || len(set.Data["existing_issuers"].([]any)) != 1 {
+		t.Fatalf("set-signed: %+v, %v", set, err)
+	}
+	id := set.Data["imported_issuers"].([]any)[0].(string)
+	patched, err := logical.JSONMergePatch(t.Context(), "pki/issuer/"+id, map[string]any{"issuer_name": "mid", "usage": []string{"issuing-certificates"}})
+	if err != nil || patched.Data["issuer_name"] != "mid" || patched.Data["usage"] != "read-only,issuing-certificates" {
+		t.Fatalf("patch: %+v, %v", patched, err)
+	}
+	if s, err := logical.Write("pki/config/issuers", map[string]any{"default": "mid", "default_follows_latest_issuer": true}); err != nil || s.Data["default"] != id {
+		t.Errorf("config/issuers: %+v, %v", s, err)
+	}
+	list, err := logical.List("pki/issuers")
+	if err != nil || len(list.Data["keys"].([]any)) != 2 || list.Data["key_info"].(map[string]any)[id].(map[string]any)["is_default"] != true {
+		t.Errorf("issuers: %+v, %v", list, err)
+	}
+	if s, err := logical.Write("pki/issuer/mid/revoke", nil); err != nil || s.Data["revoked"] != true || s.Data["revocation_time_rfc3339"] == "" {
+		t.Errorf("revoke: %+v, %v", s, err)
+	}
+	if s, err := logical.Delete("pki/issuer/mid"); err != nil || len(s.Warnings) != 1 {
+		t.Errorf("delete: %+v, %v", s, err)
+	}
+	if s, err := logical.Delete("pki/key/mid"); s != nil || err != nil {
+		t.Errorf("delete key: %+v, %v", s, err)
+	}
+	check.CA(t, p)
+}

@@ -8,6 +8,7 @@ import (
 var configRoutes = []route{
 	{pattern: "config/urls", help: "Where relying parties find what belongs to the CA", ops: both(read, pkiReadURLs, update, pkiWriteURLs)},
 	{pattern: "config/issuers", help: "The default issuer", ops: both(read, pkiReadDefaultIssuer, update, pkiWriteDefaultIssuer)},
+	{pattern: "config/cluster", help: "Where the mount is found from outside", ops: both(read, pkiReadCluster, update, pkiWriteCluster)},
 	{pattern: "config/keys", help: "The default key", ops: both(read, pkiReadDefaultKey, update, pkiWriteDefaultKey)},
 }
 
@@ -18,34 +19,33 @@ func pkiReadURLs(_ *Handler, r *request) (*answer, error) {
 
 // pkiWriteURLs serves POST config/urls: what is not given stays.
 func pkiWriteURLs(_ *Handler, r *request) (*answer, error) {
-	p := r.params
-	change := ca.URLChange{
-		IssuingCertificates:        given(p, "issuing_certificates"),
-		CRLDistributionPoints:      given(p, "crl_distribution_points"),
-		DeltaCRLDistributionPoints: given(p, "delta_crl_distribution_points"),
-		OCSPServers:                given(p, "ocsp_servers"),
-	}
-	if p.Has("enable_templating") {
-		on := p.Bool("enable_templating", false)
-		change.EnableTemplating = &on
-	}
-	if err := p.Err(); err != nil {
+	change := readURLChange(r.params, "enable_templating")
+	if err := r.params.Err(); err != nil {
 		return nil, err
 	}
-	urls, err := r.mount.Authority.SetURLs(r.ctx, change)
+	urls, warnings, err := r.mount.Authority.SetURLs(r.ctx, change)
 	if err != nil {
 		return nil, err
 	}
-	return urlsAnswer(urls), nil
+	a := urlsAnswer(urls)
+	a.warnings = warnings
+	return a, nil
 }
 
-// given is a list that was sent, an empty one too; nil if it was not.
-func given(p *vaultapi.Params, name string) *[]string {
-	if !p.Present(name) {
-		return nil
+// readURLChange reads the URLs that were sent; templating is the parameter that
+// switches templates. Conversion errors are in p.Err.
+func readURLChange(p *vaultapi.Params, templating string) ca.URLChange {
+	change := ca.URLChange{
+		IssuingCertificates:        givenList(p, "issuing_certificates"),
+		CRLDistributionPoints:      givenList(p, "crl_distribution_points"),
+		DeltaCRLDistributionPoints: givenList(p, "delta_crl_distribution_points"),
+		OCSPServers:                givenList(p, "ocsp_servers"),
 	}
-	list := p.StringList(name)
-	return &list
+	if p.Present(templating) {
+		on := p.Bool(templating, false)
+		change.EnableTemplating = &on
+	}
+	return change
 }
 
 func urlsAnswer(u ca.URLs) *answer {
@@ -63,9 +63,12 @@ func pkiReadDefaultIssuer(_ *Handler, r *request) (*answer, error) {
 }
 
 // pkiWriteDefaultIssuer serves POST config/issuers.
-func pkiWriteDefaultIssuer(h *Handler, r *request) (*answer, error) {
+func pkiWriteDefaultIssuer(_ *Handler, r *request) (*answer, error) {
+	return r.setDefaultIssuer(r.params.String("default"))
+}
+
+func (r *request) setDefaultIssuer(ref string) (*answer, error) {
 	p := r.params
-	ref := p.String("default")
 	var follow *bool
 	if p.Has("default_follows_latest_issuer") {
 		on := p.Bool("default_follows_latest_issuer", false)
@@ -80,7 +83,33 @@ func pkiWriteDefaultIssuer(h *Handler, r *request) (*answer, error) {
 	if err := r.mount.Authority.SetDefaultIssuer(r.ctx, ref, follow); err != nil {
 		return nil, err
 	}
-	return pkiReadDefaultIssuer(h, r)
+	a, err := pkiReadDefaultIssuer(nil, r)
+	if i, missing := r.mount.Authority.Issuer("default"); missing == nil && i.KeyID == "" {
+		a.warnings = append(a.warnings, "This selected default issuer has no key associated with it. Some operations like issuing certificates and signing CRLs will be unavailable with the requested default issuer until a key is imported or the default issuer is changed.")
+	}
+	return a, err
+}
+
+// pkiReadCluster serves GET config/cluster.
+func pkiReadCluster(_ *Handler, r *request) (*answer, error) {
+	return clusterAnswer(r.mount.Authority.Cluster()), nil
+}
+
+// pkiWriteCluster serves POST config/cluster: what is not given stays.
+func pkiWriteCluster(_ *Handler, r *request) (*answer, error) {
+	path, aiaPath := givenText(r.params, "path"), givenText(r.params, "aia_path")
+	if err := r.params.Err(); err != nil {
+		return nil, err
+	}
+	now, err := r.mount.Authority.SetCluster(r.ctx, path, aiaPath)
+	if err != nil {
+		return nil, err
+	}
+	return clusterAnswer(now), nil
+}
+
+func clusterAnswer(c ca.Cluster) *answer {
+	return &answer{data: map[string]any{"path": c.Path, "aia_path": c.AIAPath}}
 }
 
 // pkiReadDefaultKey serves GET config/keys.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"strings"
+	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
@@ -11,7 +12,8 @@ import (
 var issuerRoutes = []route{
 	{pattern: "issuers", help: "List the issuers", stranger: true, ops: both(list, pkiListIssuers, read, pkiListIssuers)},
 	{pattern: "issuer/:issuer_ref", help: "Read an issuer", ops: map[operation]handlerFunc{
-		read: pkiReadIssuer, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}},
+		read: pkiReadIssuer, update: pkiWriteIssuer, patch: pkiPatchIssuer, delete: pkiDeleteIssuer}},
+	{pattern: "issuer/:issuer_ref/revoke", help: "Revoke an issuer", ops: one(update, pkiRevokeIssuer)},
 	{pattern: "issuer/:issuer_ref/json", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerJSON)},
 	{pattern: "issuer/:issuer_ref/der", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerDER)},
 	{pattern: "issuer/:issuer_ref/pem", help: "An issuer's certificate", stranger: true, ops: one(read, pkiIssuerPEM)},
@@ -42,17 +44,28 @@ func pkiReadIssuer(_ *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &answer{data: issuerData(i)}, nil
+}
+
+// issuerData is the data of issuer/:ref.
+func issuerData(i *ca.Issuer) map[string]any {
 	chain := []string{}
 	for _, pem := range i.ChainPEM {
 		chain = append(chain, pem+"\n")
 	}
-	return &answer{data: map[string]any{
+	data := map[string]any{
 		"issuer_id": i.ID, "issuer_name": i.Name, "key_id": i.KeyID, "certificate": i.PEM + "\n",
-		"manual_chain": nil, "ca_chain": chain, "leaf_not_after_behavior": string(i.LeafNotAfter), "usage": strings.Join(i.Usage, ","),
-		"revocation_signature_algorithm": i.CRLAlgorithm, "revoked": false,
-		"issuing_certificates": []string{}, "crl_distribution_points": []string{}, "delta_crl_distribution_points": []string{},
-		"ocsp_servers": []string{}, "enable_aia_url_templating": false,
-	}}, nil
+		"manual_chain": i.ManualChain, "ca_chain": chain, "leaf_not_after_behavior": string(i.LeafNotAfter), "usage": strings.Join(i.Usage, ","),
+		"revocation_signature_algorithm": i.CRLAlgorithm, "revoked": i.RevokedAt != nil,
+		"issuing_certificates": i.URLs.IssuingCertificates, "crl_distribution_points": i.URLs.CRLDistributionPoints,
+		"delta_crl_distribution_points": i.URLs.DeltaCRLDistributionPoints, "ocsp_servers": i.URLs.OCSPServers,
+		"enable_aia_url_templating": i.URLs.EnableTemplating,
+	}
+	if i.RevokedAt != nil {
+		data["revocation_time"] = i.RevokedAt.Unix()
+		data["revocation_time_rfc3339"] = i.RevokedAt.UTC().Format(time.RFC3339Nano)
+	}
+	return data
 }
 
 // pkiIssuerJSON serves issuer/:ref/json.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/base64"
-	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
@@ -10,22 +9,28 @@ import (
 )
 
 var rootRoutes = []route{
+	{pattern: "root", help: "Forget all issuers and keys of the mount", ops: one(delete, pkiDeleteRoot)},
 	{pattern: "root/generate/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
+	{pattern: "issuers/generate/root/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
+	{pattern: "root/rotate/:exported", help: "Generate the next root CA", ops: one(update, pkiRotateRoot)},
+	{pattern: "root/replace", help: "Make another issuer the default", ops: one(update, pkiReplaceRoot)},
 }
 
-// pkiGenerateRoot serves root/generate/:type.
-func pkiGenerateRoot(_ *Handler, r *request) (*answer, error) {
+// pkiGenerateRoot serves root/generate/:type and issuers/generate/root/:type.
+func pkiGenerateRoot(_ *Handler, r *request) (*answer, error) { return r.root("") }
+
+// pkiRotateRoot serves root/rotate/:type: the new root is named next, if it is
+// not named otherwise, and becomes the default by root/replace.
+func pkiRotateRoot(_ *Handler, r *request) (*answer, error) { return r.root("next") }
+
+func (r *request) root(nameIfFree string) (*answer, error) {
 	p := r.params
 	encode, err := readFormat(p)
 	if err != nil {
 		return nil, err
 	}
-	req := &ca.RootRequest{
-		Kind: r.vars["exported"], IssuerName: p.String("issuer_name"), KeyName: p.String("key_name"), KeyRef: p.String("key_ref"),
-		ManagedKeyName: strings.ToLower(p.String("managed_key_name")), ManagedKeyID: p.String("managed_key_id"), RequestID: r.id,
-	}
-	req.KeyTypeGiven = p.Has("key_type") || p.Has("key_bits")
-	if err := req.CheckKind(); err != nil {
+	req := &ca.RootRequest{IssuerName: p.String("issuer_name"), NameIfFree: nameIfFree}
+	if req.Key, err = r.keyRequest(r.vars["exported"]); err != nil {
 		return nil, err
 	}
 	if req.Wish, err = role.ReadRoot(p); err != nil {
@@ -52,3 +57,18 @@ func pkiGenerateRoot(_ *Handler, r *request) (*answer, error) {
 }
 
 func base64Of(der []byte) string { return base64.StdEncoding.EncodeToString(der) }
+
+// pkiReplaceRoot serves root/replace: config/issuers with a default of "next".
+func pkiReplaceRoot(_ *Handler, r *request) (*answer, error) {
+	ref := "next"
+	if r.params.Has("default") {
+		ref = r.params.String("default")
+	}
+	return r.setDefaultIssuer(ref)
+}
+
+// pkiDeleteRoot serves DELETE root.
+func pkiDeleteRoot(_ *Handler, r *request) (*answer, error) {
+	warnings, err := r.mount.Authority.DeleteAll(r.ctx)
+	return &answer{warnings: warnings}, err
+}

@@ -10,7 +10,8 @@ import (
 // pkiRoutes are the paths below a pki mount, listed in the files that serve
 // them. Those that a stranger may read are those that Vault lets him.
 func pkiRoutes() []route {
-	routes := slices.Concat(rootRoutes, issuerRoutes, keyRoutes, configRoutes, crlConfigRoutes, roleRoutes, issueRoutes, revokeRoutes, crlRoutes, signListRoutes, certRoutes, fetchRoutes, ocspRoutes, tidyRoutes)
+	routes := slices.Concat(rootRoutes, intermediateRoutes, signIntermediateRoutes, importRoutes, issuerRoutes, keyRoutes, configRoutes,
+		crlConfigRoutes, roleRoutes, issueRoutes, revokeRoutes, crlRoutes, signListRoutes, certRoutes, fetchRoutes, ocspRoutes, tidyRoutes)
 	for _, pattern := range laterPaths {
 		routes = append(routes, route{pattern: pattern, help: "Not built yet", ops: map[operation]handlerFunc{
 			read: pkiNotBuilt, list: pkiNotBuilt, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}})
@@ -21,12 +22,7 @@ func pkiRoutes() []route {
 // laterPaths are Vault's paths that are known and not built: they say so,
 // rather than that there is no such path.
 var laterPaths = []string{
-	"root", "root/rotate/:type", "root/replace", "root/sign-intermediate", "root/sign-self-issued",
-	"intermediate/generate/:type", "intermediate/set-signed", "intermediate/cross-sign",
-	"issuers/generate/root/:type", "issuers/generate/intermediate/:type", "issuers/import/cert", "issuers/import/bundle",
-	"issuer/:issuer_ref/sign-intermediate", "issuer/:issuer_ref/sign-self-issued", "issuer/:issuer_ref/revoke",
-	"keys/generate/:type", "keys/import",
-	"config/ca", "config/cluster", "config/acme",
+	"config/acme",
 	"acme/*path", "eab", "eab/:id",
 }
 

@@ -7,7 +7,7 @@
 // asked of hsmd, through pkid/hsm.
 //
 // Start with [Authority.Issue], in issue.go, and [Authority.GenerateRoot], in
-// root.go.
+// root.go; README.md says how the rest hangs together.
 package ca
 
 import (
@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/chain"
 	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
@@ -53,7 +54,8 @@ type Authority struct {
 	limits atomic.Pointer[Limits]
 	view   atomic.Pointer[view]
 
-	changing sync.Mutex // held by whoever changes the view
+	changing sync.Mutex    // held by whoever changes the view
+	chains   chain.Builder // under changing
 
 	crls   *crl.Updater
 	access sync.Map // managed keys of any_mount: *permission
@@ -65,7 +67,7 @@ func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	a.SetLimits(limits)
 	a.crls = crl.New(crl.Settings{UUID: cfg.UUID, Store: cfg.Store, Source: crlSource{a}, Now: cfg.Now, Log: cfg.Log})
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
-		v, err := readView(r, a.space)
+		v, err := readView(r, a.space, &a.chains)
 		a.view.Store(v)
 		return err
 	})
@@ -102,7 +104,7 @@ func (a *Authority) change(ctx context.Context, prepare func(v *view, tx store.T
 	if err != nil {
 		return err
 	}
-	next.settle()
+	next.settle(&a.chains)
 	a.view.Store(next)
 	return nil
 }

@@ -112,7 +112,7 @@ func (v *view) cannotSignCRLs(i *Issuer) error {
 	switch {
 	case !slices.Contains(i.Usage, usageCRL):
 		return refuse("unable to find CRL for issuer [id:%s / name:%s]: it has the usage %s, without %s", i.ID, i.Name, strings.Join(i.Usage, ","), usageCRL)
-	case !i.issuance.MaySignCRLs():
+	case i.issuance == nil || !i.issuance.MaySignCRLs():
 		return refuse("unable to find CRL for issuer [id:%s / name:%s]: its certificate has no key usage cRLSign", i.ID, i.Name)
 	case v.keys[i.KeyID] == nil:
 		return refuse("unable to find CRL for issuer [id:%s / name:%s]: its key is not in this mount", i.ID, i.Name)

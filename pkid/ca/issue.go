@@ -92,14 +92,9 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	if err != nil {
 		return nil, err
 	}
-	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+req.RequestID)
-	if err != nil {
+	if err := a.finish(ctx, out, prepared, key, req.RequestID); err != nil {
 		return nil, err
 	}
-	if out.DER, out.Certificate, err = issuer.issuance.Issue(prepared, signer); err != nil {
-		return nil, err
-	}
-	out.Serial = issuance.FormatSerial(out.Certificate.SerialNumber)
 
 	// Step 4: keep it, or what revoking it takes, and only then show it.
 	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
@@ -110,9 +105,5 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 		}
 		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, req.Role, req.Requester)
 	})
-	if err != nil {
-		a.cfg.Log.Error("a certificate was signed and could not be recorded; it was not handed out", "serial", out.Serial, "error", err)
-		return nil, err
-	}
-	return out, nil
+	return a.recorded(out, err)
 }

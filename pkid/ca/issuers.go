@@ -1,80 +1,79 @@
 package ca
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/inventory"
-	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
 
-// Issuer is a CA certificate of the mount and the key that belongs to it. It is
-// immutable.
+// Issuer is a CA certificate of the mount and the key that belongs to it, if the
+// mount has it. It is immutable.
 type Issuer struct {
-	ID             string                `json:"id"`
-	Name           string                `json:"name"`
-	KeyID          string                `json:"key_id"`
-	DER            []byte                `json:"certificate"`
-	LeafNotAfter   role.NotAfterBehavior `json:"leaf_not_after_behavior"`
-	Usage          []string              `json:"usage"`
-	CRLAlgorithm   string                `json:"revocation_signature_algorithm"`
-	Certificate    *x509.Certificate     `json:"-"`
-	PEM            string                `json:"-"` // of the certificate, without a newline at its end
-	Chain          [][]byte              `json:"-"` // DER, this certificate first
-	ChainPEM       []string              `json:"-"`
+	ID           string                `json:"id"`
+	Name         string                `json:"name"`
+	KeyID        string                `json:"key_id"` // "" where only the certificate is known
+	DER          []byte                `json:"certificate"`
+	LeafNotAfter role.NotAfterBehavior `json:"leaf_not_after_behavior"`
+	Usage        []string              `json:"usage"` // of AllUsages, in that order
+	CRLAlgorithm string                `json:"revocation_signature_algorithm"`
+	ManualChain  []string              `json:"manual_chain,omitempty"` // ids, its own first; nil: none was chosen
+	RevokedAt    *time.Time            `json:"revoked_at,omitempty"`
+	// URLs are its own; without any the mount's count.
+	URLs URLs `json:"urls"`
+
+	Certificate *x509.Certificate `json:"-"`
+	PEM         string            `json:"-"` // of the certificate, without a newline at its end
+	Chain       [][]byte          `json:"-"` // DER, this certificate first
+	ChainPEM    []string          `json:"-"`
+
 	group          inventory.Group
-	issuance       *issuance.Issuer
-	urls           URLs
-	crlAlgorithmID x509.SignatureAlgorithm
+	crlAlgorithmID x509.SignatureAlgorithm // 0: the key's usual one
+	derived
 }
 
 // AllUsages are what a new issuer may be used for.
-var AllUsages = []string{"read-only", "issuing-certificates", "crl-signing", "ocsp-signing"}
+var AllUsages = []string{usageRead, usageIssue, usageCRL, usageOCSP}
+
+// The usages of an issuer, in the words of the API.
+const (
+	usageRead  = "read-only"
+	usageIssue = "issuing-certificates"
+	usageCRL   = "crl-signing"
+	usageOCSP  = "ocsp-signing"
+)
 
 func decodeIssuer(value []byte) (*Issuer, error) {
 	i := new(Issuer)
 	if err := json.Unmarshal(value, i); err != nil {
 		return nil, err
 	}
-	return i, i.complete(URLs{})
+	return i, i.complete()
 }
 
-// complete parses what is stored as octets.
-func (i *Issuer) complete(urls URLs) error {
+// complete parses what is stored as octets. What depends on other objects of
+// the mount is for view.settle.
+func (i *Issuer) complete() error {
 	var err error
 	if i.Certificate, err = x509.ParseCertificate(i.DER); err != nil {
 		return err
 	}
 	i.PEM = PEM("CERTIFICATE", i.DER)
 	i.group = inventory.GroupOf(i.Certificate)
-	// Chains are built among issuers when there are intermediates; a root's is
-	// itself.
-	i.Chain, i.ChainPEM = [][]byte{i.DER}, []string{i.PEM}
-	if i.CRLAlgorithm != "" {
-		i.crlAlgorithmID = i.Certificate.SignatureAlgorithm
-	}
-	i.urls = urls
-	i.issuance, err = issuance.NewIssuer(i.Certificate, urls.issuance())
-	return err
+	i.URLs = i.URLs.clone()
+	i.crlAlgorithmID = crlAlgorithms[strings.ToLower(i.CRLAlgorithm)]
+	return nil
 }
 
-// withURLs is the issuer with other URLs. They were checked when they were set,
-// so that the parts that could fail have been through it.
-func (i *Issuer) withURLs(urls URLs) *Issuer {
-	next := *i
-	if made, err := issuance.NewIssuer(i.Certificate, urls.issuance()); err == nil {
-		next.issuance, next.urls = made, urls
-	}
-	return &next
-}
+// may reports whether the issuer may be used for something.
+func (i *Issuer) may(usage string) bool { return slices.Contains(i.Usage, usage) }
 
 // PEM encodes one block, without the newline at its end: answers of the API
 // have none.
@@ -100,20 +99,29 @@ func (a *Authority) Issuer(ref string) (*Issuer, error) { return a.view.Load().i
 func (a *Authority) HasIssuer() bool { return a.view.Load().settings.DefaultIssuer != "" }
 
 func (v *view) issuer(ref string) (*Issuer, error) {
+	if i := v.findIssuer(ref); i != nil {
+		return i, nil
+	}
 	if strings.EqualFold(ref, "default") {
-		if ref = v.settings.DefaultIssuer; ref == "" {
-			return nil, refuse("no default issuer currently configured")
-		}
+		return nil, refuse("no default issuer currently configured")
+	}
+	return nil, refuse("unable to find PKI issuer for reference: %s", ref)
+}
+
+// findIssuer is issuer with nil for what is not there.
+func (v *view) findIssuer(ref string) *Issuer {
+	if strings.EqualFold(ref, "default") {
+		ref = v.settings.DefaultIssuer
 	}
 	if i := v.issuers[ref]; i != nil {
-		return i, nil
+		return i
 	}
 	for _, i := range v.issuers {
 		if i.Name != "" && i.Name == ref {
-			return i, nil
+			return i
 		}
 	}
-	return nil, refuse("unable to find PKI issuer for reference: %s", ref)
+	return nil
 }
 
 // forIssuing is issuer in the words of the paths that issue.
@@ -122,12 +130,15 @@ func (v *view) forIssuing(ref string) (*Issuer, *Key, error) {
 	if err != nil {
 		return nil, nil, refuse("could not fetch the CA certificate (was one set?): %v", err)
 	}
-	if !slices.Contains(i.Usage, "issuing-certificates") {
+	if !i.may(usageIssue) {
 		return nil, nil, refuse("requested usage issuing-certificates for issuer [id:%s / name:%s] but only had usage %s", i.ID, i.Name, strings.Join(i.Usage, ","))
 	}
 	k := v.keys[i.KeyID]
 	if k == nil {
 		return nil, nil, refuse("unable to fetch corresponding key for issuer %s; unable to use this issuer for signing", i.ID)
+	}
+	if i.fault != nil {
+		return nil, nil, i.fault
 	}
 	return i, k, nil
 }
@@ -155,41 +166,7 @@ func (a *Authority) SetDefaultIssuer(ctx context.Context, ref string, follow *bo
 // FollowsLatest is default_follows_latest_issuer.
 func (a *Authority) FollowsLatest() bool { return a.view.Load().settings.DefaultFollowsLatestIssuer }
 
-var objectName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
-
-// checkName checks the name of an issuer or key that is to be made.
-func checkName(kind, name string) error {
-	switch {
-	case name == "":
-		return nil
-	case strings.EqualFold(name, "default"):
-		return refuse("reserved keyword 'default' can not be used as %s name", kind)
-	case !objectName.MatchString(name) || len(name) > 128:
-		return refuse("%s name contained invalid characters", kind)
-	}
-	return nil
-}
-
-// freeNames refuses names that are taken. Two issuers of one name would be one
-// reference for two.
-func (v *view) freeNames(issuerName, keyName string, key []byte) error {
-	for _, i := range v.issuers {
-		if issuerName != "" && i.Name == issuerName {
-			return refuse("issuer name already in use")
-		}
-	}
-	for _, k := range v.keys {
-		if keyName != "" && k.Name == keyName && !bytes.Equal(k.SPKI, key) {
-			return refuse("key name already in use")
-		}
-	}
-	return nil
-}
-
-// IsRoot reports whether the nth certificate of the chain is a root: one that
-// certifies its own key. Every root made here has both key identifiers.
-func (i *Issuer) IsRoot(n int) bool {
-	cert := i.Certificate
-	return n == len(i.Chain)-1 && bytes.Equal(cert.RawSubject, cert.RawIssuer) &&
-		(len(cert.AuthorityKeyId) == 0 || bytes.Equal(cert.AuthorityKeyId, cert.SubjectKeyId))
-}
+// IsRoot reports whether the nth certificate of the chain is a root: one with an
+// authority key identifier equal to its subject key identifier, or without one
+// and signed by itself.
+func (i *Issuer) IsRoot(n int) bool { return i.roots[n] }

@@ -30,6 +30,8 @@ type Key struct {
 	ManagedUUID string `json:"managed_key_id"`
 	Internal    bool   `json:"internal"`
 	SPKI        []byte `json:"public_key"`
+	// PSSOnly says that the key makes RSA-PSS signatures and no others.
+	PSSOnly bool `json:"pss_only,omitempty"`
 
 	hsm hsm.Key
 }
@@ -75,20 +77,29 @@ func (a *Authority) Keys() (all []*Key, defaultID string) {
 func (a *Authority) Key(ref string) (*Key, error) { return a.view.Load().key(ref) }
 
 func (v *view) key(ref string) (*Key, error) {
+	if k := v.findKey(ref); k != nil {
+		return k, nil
+	}
 	if strings.EqualFold(ref, "default") {
-		if ref = v.settings.DefaultKey; ref == "" {
-			return nil, refuse("no default key currently configured")
-		}
+		return nil, refuse("no default key currently configured")
+	}
+	return nil, refuse("unable to find PKI key for reference: %s", ref)
+}
+
+// findKey is key with nil for what is not there.
+func (v *view) findKey(ref string) *Key {
+	if strings.EqualFold(ref, "default") {
+		ref = v.settings.DefaultKey
 	}
 	if k := v.keys[ref]; k != nil {
-		return k, nil
+		return k
 	}
 	for _, k := range v.keys {
 		if k.Name != "" && k.Name == ref {
-			return k, nil
+			return k
 		}
 	}
-	return nil, refuse("unable to find PKI key for reference: %s", ref)
+	return nil
 }
 
 func (v *view) keyOf(spki []byte) *Key {
@@ -132,9 +143,15 @@ func (a *Authority) permitted(ctx context.Context, k *Key) error {
 	if len(response.Keys) != 1 {
 		return wire.Errorf(wire.UnknownKey, "no managed key %q", k.ManagedName)
 	}
-	anyMount := response.Keys[0].Definition.AnyMount
-	a.access.Store(k.ManagedName, &permission{anyMount, a.cfg.Now()})
-	return a.mayUse(k.ManagedName, anyMount)
+	allowed := anyMount(&response.Keys[0])
+	a.access.Store(k.ManagedName, &permission{allowed, a.cfg.Now()})
+	return a.mayUse(k.ManagedName, allowed)
+}
+
+// anyMount reports whether hsmd lets every mount use a key. One that it made for
+// a mount is that mount's alone, whoever learns its name.
+func anyMount(info *wire.KeyInfo) bool {
+	return info.Definition.AnyMount && info.Source != wire.SourceInternal
 }
 
 func (a *Authority) mayUse(name string, anyMount bool) error {
@@ -142,83 +159,6 @@ func (a *Authority) mayUse(name string, anyMount bool) error {
 		return nil
 	}
 	return refuse("managed key %q is not allowed for this mount: list it in the mount's allowed_managed_keys (secrets tune -allowed-managed-keys=%s), or define it with any_mount", name, name)
-}
-
-// managed finds the key pair of a managed key, given by name or UUID, and has
-// it made where it is missing and its definition allows that.
-func (a *Authority) managed(ctx context.Context, name, uuid, requestID string) (*Key, error) {
-	info, err := a.describe(ctx, name, uuid)
-	if err != nil {
-		return nil, err
-	}
-	d := &info.Definition
-	if err := a.mayUse(d.Name, d.AnyMount); err != nil {
-		return nil, err
-	}
-	response, err := a.cfg.Keys.Describe(ctx, &wire.DescribeRequest{Key: d.Name, Find: true})
-	if err != nil {
-		return nil, err
-	}
-	if len(response.Keys) != 1 {
-		return nil, wire.Errorf(wire.UnknownKey, "no managed key %q", d.Name)
-	}
-	found := response.Keys[0]
-	if found.Fault != nil && found.Fault.Code == wire.UnknownKey && d.AllowGenerateKey {
-		made, err := a.cfg.Keys.Generate(ctx, &wire.GenerateRequest{Key: d.Name, ID: requestID, Context: a.cfg.UUID + " " + requestID})
-		if err != nil {
-			return nil, err
-		}
-		found = made.Key
-	}
-	if err := found.Fault.Err(); err != nil {
-		return nil, err
-	}
-	return a.entry(&found, false)
-}
-
-func (a *Authority) describe(ctx context.Context, name, uuid string) (*wire.KeyInfo, error) {
-	// All that this client may use are asked for only where a UUID is to be
-	// found among them.
-	response, err := a.cfg.Keys.Describe(ctx, &wire.DescribeRequest{Key: name})
-	if err != nil {
-		return nil, err
-	}
-	for i := range response.Keys {
-		d := &response.Keys[i].Definition
-		if name != "" && d.Name == name || name == "" && d.UUID == uuid {
-			return &response.Keys[i], nil
-		}
-	}
-	return nil, refuse("no managed key found with name %q or id %q", name, uuid)
-}
-
-// internal has hsmd make a key of its own naming. The request's id is in the
-// name, so that asking again gives the same key.
-func (a *Authority) internal(ctx context.Context, keyType string, bits int, requestID string) (*Key, error) {
-	kind, ok := map[string]wire.KeyType{
-		"rsa2048": wire.KeyRSA2048, "rsa3072": wire.KeyRSA3072, "rsa4096": wire.KeyRSA4096,
-		"ec256": wire.KeyP256, "ec384": wire.KeyP384, "ec521": wire.KeyP521, "ed255190": wire.KeyEd25519,
-	}[fmt.Sprintf("%s%d", keyType, bits)]
-	if !ok {
-		return nil, refuse("a CA key of key_type %s and key_bits %d is not made in an HSM here; rsa 2048, 3072 and 4096, ec 256, 384 and 521, and ed25519 are", keyType, bits)
-	}
-	made, err := a.cfg.Keys.Generate(ctx, &wire.GenerateRequest{ID: requestID, Type: kind, Context: a.cfg.UUID + " " + requestID})
-	if err != nil {
-		return nil, err
-	}
-	return a.entry(&made.Key, true)
-}
-
-// entry is the mount's entry for a key pair: the one that there is, or one to
-// be stored with whatever it is needed for.
-func (a *Authority) entry(info *wire.KeyInfo, internal bool) (*Key, error) {
-	if known := a.view.Load().keyOf(info.PublicKey); known != nil {
-		return known, nil
-	}
-	k := &Key{
-		ID: newID(), ManagedName: info.Definition.Name, ManagedUUID: info.Definition.UUID, Internal: internal, SPKI: info.PublicKey,
-	}
-	return k, k.complete()
 }
 
 // SetDefaultKey makes the key with this reference the default.

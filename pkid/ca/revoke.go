@@ -225,6 +225,3 @@ func (r *revoking) warnings(earlier *inventory.Revocation) (out []string) {
 	}
 	return out
 }
-
-// usageCRL is the usage of issuers that sign CRLs.
-const usageCRL = "crl-signing"

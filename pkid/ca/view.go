@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/hsmpki/hsmpki/pkid/chain"
 	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -18,6 +19,8 @@ type view struct {
 	issuers  map[string]*Issuer
 	keys     map[string]*Key
 	roles    map[string]*role.Role
+
+	chained string // the arrangement that the issuers' chains are built for
 }
 
 // settings is what pki/<uuid>/settings holds.
@@ -27,9 +30,10 @@ type settings struct {
 	DefaultKey                 string     `json:"default_key"`
 	URLs                       URLs       `json:"urls"`
 	CRL                        crl.Config `json:"crl"`
+	Cluster                    Cluster    `json:"cluster"`
 }
 
-func readView(r store.Reader, space store.Keyspace) (*view, error) {
+func readView(r store.Reader, space store.Keyspace, b *chain.Builder) (*view, error) {
 	v := &view{issuers: map[string]*Issuer{}, keys: map[string]*Key{}, roles: map[string]*role.Role{}}
 	v.settings.CRL = crl.DefaultConfig() // what is not stored
 	raw, err := r.Get(space.Settings())
@@ -73,12 +77,12 @@ func readView(r store.Reader, space store.Keyspace) (*view, error) {
 		v.roles[string(name[prefix:])] = decoded
 		return nil
 	})
-	v.settle()
+	v.settle(b)
 	return v, err
 }
 
 func (v *view) clone() *view {
-	return &view{settings: v.settings.clone(), issuers: maps.Clone(v.issuers), keys: maps.Clone(v.keys), roles: maps.Clone(v.roles)}
+	return &view{settings: v.settings.clone(), issuers: maps.Clone(v.issuers), keys: maps.Clone(v.keys), roles: maps.Clone(v.roles), chained: v.chained}
 }
 
 func (s settings) clone() settings {
@@ -93,14 +97,4 @@ func (v *view) putSettings(tx store.Tx, space store.Keyspace) error {
 		return err
 	}
 	return tx.Put(space.Settings(), raw)
-}
-
-// settle works out what depends on several objects: each issuer with the
-// mount's URLs.
-func (v *view) settle() {
-	for id, i := range v.issuers {
-		if !i.urls.equal(v.settings.URLs) {
-			v.issuers[id] = i.withURLs(v.settings.URLs)
-		}
-	}
 }

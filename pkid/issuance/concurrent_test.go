@@ -10,7 +10,7 @@ import (
 // TestConcurrent: one issuer, with name constraints, serves many at once; and
 // of many who issue the same prepared certificate one succeeds.
 func TestConcurrent(t *testing.T) {
-	root := makeRoot(t, "P-256", func(r *issuance.RootRequest) { r.NameConstraints.PermittedDNSDomains = []string{"example.com"} })
+	root := makeRoot(t, "P-256", func(r *issuance.CARequest) { r.NameConstraints.PermittedDNSDomains = []string{"example.com"} })
 	issuer, err := issuance.NewIssuer(root, urls)
 	if err != nil {
 		t.Fatal(err)

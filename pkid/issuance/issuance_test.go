@@ -82,8 +82,8 @@ var urls = issuance.URLs{
 	OCSPServers:                []string{"http://ca.test/v1/pki/ocsp"},
 }
 
-func rootRequest(kind string) *issuance.RootRequest {
-	return &issuance.RootRequest{
+func rootRequest(kind string) *issuance.CARequest {
+	return &issuance.CARequest{
 		Subject:       pkix.Name{CommonName: "Test Root", Organization: []string{"hsmpki"}},
 		PublicKey:     caKeys()[kind].Public(),
 		MaxPathLength: -1,
@@ -92,7 +92,7 @@ func rootRequest(kind string) *issuance.RootRequest {
 	}
 }
 
-func makeRoot(t testing.TB, kind string, change func(*issuance.RootRequest)) *x509.Certificate {
+func makeRoot(t testing.TB, kind string, change func(*issuance.CARequest)) *x509.Certificate {
 	t.Helper()
 	req := rootRequest(kind)
 	if change != nil {

@@ -45,8 +45,9 @@ type Issuer struct {
 
 // NewIssuer returns the issuer with this certificate, or an error if a relying
 // party would refuse what it signs: it must be a CA (RFC 5280, section
-// 4.2.1.9), have keyCertSign if it has a key usage at all (4.2.1.3), carry a
-// subject key identifier and have a key that package issuance can sign with.
+// 4.2.1.9), have keyCertSign if it has a key usage at all (4.2.1.3), and have a
+// key that package issuance can sign with. A certificate without a subject key
+// identifier has the one that is made of its key (4.2.1.1).
 //
 // above are the CA certificates known above it, in any order, cross-certificates
 // and strangers among them: what is issued must be acceptable on one of the
@@ -57,8 +58,6 @@ func NewIssuer(cert *x509.Certificate, urls URLs, above ...*x509.Certificate) (*
 		return nil, errors.New("issuer: the certificate is not a CA certificate")
 	case cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageCertSign == 0:
 		return nil, errors.New("issuer: the certificate's key usage does not allow signing certificates")
-	case len(cert.SubjectKeyId) == 0:
-		return nil, errors.New("issuer: the certificate has no subject key identifier")
 	case len(cert.RawSubject) <= len(emptySubject):
 		return nil, errors.New("issuer: the certificate has an empty subject")
 	}
@@ -66,8 +65,14 @@ func NewIssuer(cert *x509.Certificate, urls URLs, above ...*x509.Certificate) (*
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	i := &Issuer{certificate: cert, urls: urls}
+	keyID := cert.SubjectKeyId
 	var err error
-	if i.authorityKeyID, err = authorityKeyID(cert.SubjectKeyId); err != nil {
+	if len(keyID) == 0 {
+		if keyID, err = KeyID(cert.PublicKey); err != nil {
+			return nil, fmt.Errorf("issuer: %w", err)
+		}
+	}
+	if i.authorityKeyID, err = authorityKeyID(keyID); err != nil {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	if i.authorityInfo, i.distribution, err = urlExtensions(urls); err != nil {
@@ -82,6 +87,13 @@ func (i *Issuer) Certificate() *x509.Certificate { return i.certificate }
 
 // URLs are the URLs that certificates of this issuer carry.
 func (i *Issuer) URLs() URLs { return i.urls }
+
+// SignatureAlgorithm is what the issuer signs with unless another hash or PSS is
+// asked for.
+func (i *Issuer) SignatureAlgorithm() x509.SignatureAlgorithm {
+	algorithm, _ := signatureAlgorithm(i.certificate.PublicKey, 0, false) // NewIssuer has seen it
+	return algorithm
+}
 
 func samePublicKey(a, b crypto.PublicKey) error {
 	if k, ok := a.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(b) {

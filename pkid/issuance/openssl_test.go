@@ -40,7 +40,7 @@ func TestOpenSSL(t *testing.T) {
 	for kind := range caKeys() {
 		for _, pss := range []bool{false, true} {
 			t.Run(fmt.Sprint(kind, pss), func(t *testing.T) {
-				root := makeRoot(t, kind, func(r *issuance.RootRequest) {
+				root := makeRoot(t, kind, func(r *issuance.CARequest) {
 					r.NameConstraints.PermittedDNSDomains = []string{"example.com"}
 					r.MaxPathLength, r.PSS = 0, pss
 				})

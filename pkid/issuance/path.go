@@ -96,6 +96,41 @@ func (p *path) allowsLength(more int) error {
 	return nil
 }
 
+// pathLength is how many CA certificates may follow below the issuer on the path
+// that allows the most; -1 is any. It is an error if nothing may follow at all.
+func (i *Issuer) pathLength() (int, error) {
+	most, broken := -2, error(nil)
+	for _, p := range i.paths() {
+		if p.broken != nil {
+			broken = p.broken
+			continue
+		}
+		left := p.length()
+		if left == -1 {
+			return -1, nil
+		}
+		most = max(most, left)
+	}
+	if most == -2 {
+		return 0, broken
+	}
+	return most, nil
+}
+
+// length is how many CA certificates may follow below on this path; -1 is any.
+func (p *path) length() int {
+	left, below := -1, 0
+	for _, ca := range p.cas {
+		if limited := ca.MaxPathLen > 0 || ca.MaxPathLenZero; limited && (left == -1 || ca.MaxPathLen-below < left) {
+			left = ca.MaxPathLen - below
+		}
+		if !selfIssued(ca) {
+			below++
+		}
+	}
+	return left
+}
+
 // permits checks the names of c, whose issuer is the CA at index from, against
 // the constraints of that and all above.
 func (p *path) permits(c *x509.Certificate, from int) error {

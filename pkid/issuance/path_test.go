@@ -53,22 +53,22 @@ func TestPaths(t *testing.T) {
 		return func(c *x509.Certificate) { c.MaxPathLen, c.MaxPathLenZero = n, n == 0 }
 	}
 	for name, c := range map[string]struct {
-		root         func(*issuance.RootRequest)
+		root         func(*issuance.CARequest)
 		upper, lower func(*x509.Certificate)
 		dns, reason  string
 	}{
 		"nothing":                    {dns: "a.example.org"},
-		"the root permits":           {root: func(r *issuance.RootRequest) { r.NameConstraints.PermittedDNSDomains = []string{"example.com"} }, dns: "a.example.com"},
-		"the root does not permit":   {root: func(r *issuance.RootRequest) { r.NameConstraints.PermittedDNSDomains = []string{"example.com"} }, dns: "a.example.org", reason: `the name constraints of the CA certificate "CN=Test Root,O=hsmpki": the DNS name "a.example.org" is not permitted: names of its kind must be within the DNS name "example.com"`},
+		"the root permits":           {root: func(r *issuance.CARequest) { r.NameConstraints.PermittedDNSDomains = []string{"example.com"} }, dns: "a.example.com"},
+		"the root does not permit":   {root: func(r *issuance.CARequest) { r.NameConstraints.PermittedDNSDomains = []string{"example.com"} }, dns: "a.example.org", reason: `the name constraints of the CA certificate "CN=Test Root,O=hsmpki": the DNS name "a.example.org" is not permitted: names of its kind must be within the DNS name "example.com"`},
 		"the middle does not permit": {upper: constrain, dns: "a.example.org", reason: `"CN=upper": the DNS name "a.example.org" is not permitted`},
 		"the issuer does not permit": {lower: constrain, dns: "a.example.org", reason: `"CN=lower": the DNS name "a.example.org" is not permitted`},
-		"the root excludes":          {root: func(r *issuance.RootRequest) { r.NameConstraints.ExcludedDNSDomains = []string{"secret.test"} }, dns: "a.secret.test", reason: `the DNS name "a.secret.test" is excluded by the DNS name "secret.test"`},
-		"both must permit": {root: func(r *issuance.RootRequest) { r.NameConstraints.PermittedDNSDomains = []string{"com"} }, lower: constrain,
+		"the root excludes":          {root: func(r *issuance.CARequest) { r.NameConstraints.ExcludedDNSDomains = []string{"secret.test"} }, dns: "a.secret.test", reason: `the DNS name "a.secret.test" is excluded by the DNS name "secret.test"`},
+		"both must permit": {root: func(r *issuance.CARequest) { r.NameConstraints.PermittedDNSDomains = []string{"com"} }, lower: constrain,
 			dns: "a.example.com"},
 		"the issuer itself is not permitted": {upper: constrain, lower: func(c *x509.Certificate) { c.DNSNames = []string{"ca.example.org"} },
 			dns: "a.example.com", reason: `the DNS name "ca.example.org" is not permitted: names of its kind must be within the DNS name "example.com", which the CA certificate "CN=lower" has`},
-		"the root's path is long enough":   {root: func(r *issuance.RootRequest) { r.MaxPathLength = 2 }, upper: length(1), lower: length(0), dns: "a.test"},
-		"the root's path is too short":     {root: func(r *issuance.RootRequest) { r.MaxPathLength = 1 }, dns: "a.test", reason: `the path length constraint of the CA certificate "CN=Test Root,O=hsmpki" allows 1 CA certificates below it, and there would be 2`},
+		"the root's path is long enough":   {root: func(r *issuance.CARequest) { r.MaxPathLength = 2 }, upper: length(1), lower: length(0), dns: "a.test"},
+		"the root's path is too short":     {root: func(r *issuance.CARequest) { r.MaxPathLength = 1 }, dns: "a.test", reason: `the path length constraint of the CA certificate "CN=Test Root,O=hsmpki" allows 1 CA certificates below it, and there would be 2`},
 		"the middle allows no CA below it": {upper: length(0), dns: "a.test", reason: `"CN=upper" allows 0 CA certificates below it, and there would be 1`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,10 +128,10 @@ func verify(t *testing.T, leaf, root *x509.Certificate, between ...*x509.Certifi
 
 // TestCrossCertified: one good path is enough, and a loop of CAs ends.
 func TestCrossCertified(t *testing.T) {
-	strict := makeRoot(t, "P-256", func(r *issuance.RootRequest) {
+	strict := makeRoot(t, "P-256", func(r *issuance.CARequest) {
 		r.Subject.CommonName, r.NameConstraints.PermittedDNSDomains = "strict", []string{"example.com"}
 	})
-	other := makeRoot(t, "RSA", func(r *issuance.RootRequest) {
+	other := makeRoot(t, "RSA", func(r *issuance.CARequest) {
 		r.Subject.CommonName, r.NameConstraints.ExcludedIPRanges = "other", []*net.IPNet{cidr("0.0.0.0/0")}
 	})
 	byStrict := sub(t, "issuer", "P-384", strict, "P-256", nil)

@@ -149,11 +149,10 @@ func TestIssueFails(t *testing.T) {
 func TestNewIssuerRefuses(t *testing.T) {
 	root := makeRoot(t, "P-256", nil)
 	for name, change := range map[string]func(*x509.Certificate){
-		"not a CA":          func(c *x509.Certificate) { c.IsCA = false },
-		"no keyCertSign":    func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign },
-		"no key identifier": func(c *x509.Certificate) { c.SubjectKeyId = nil },
-		"no subject":        func(c *x509.Certificate) { c.RawSubject = []byte{0x30, 0} },
-		"strange key":       func(c *x509.Certificate) { c.PublicKey = "key" },
+		"not a CA":       func(c *x509.Certificate) { c.IsCA = false },
+		"no keyCertSign": func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign },
+		"no subject":     func(c *x509.Certificate) { c.RawSubject = []byte{0x30, 0} },
+		"strange key":    func(c *x509.Certificate) { c.PublicKey = "key" },
 	} {
 		broken := *root
 		change(&broken)

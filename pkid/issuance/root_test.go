@@ -33,9 +33,11 @@ func TestRoot(t *testing.T) {
 	for kind := range caKeys() {
 		for _, length := range []int{-1, 0, 2} {
 			t.Run(fmt.Sprint(kind, length), func(t *testing.T) {
-				c := makeRoot(t, kind, func(r *issuance.RootRequest) {
+				c := makeRoot(t, kind, func(r *issuance.CARequest) {
 					r.MaxPathLength, r.URLs, r.NameConstraints = length, urls, constrained
-					r.DigitalSignature = length == 2
+					if length == 2 {
+						r.KeyUsage = x509.KeyUsageDigitalSignature
+					}
 				})
 				if !c.IsCA || c.MaxPathLen != length || c.MaxPathLenZero != (length == 0) {
 					t.Errorf("CA %v, path length %d", c.IsCA, c.MaxPathLen)
@@ -66,7 +68,7 @@ func TestRoot(t *testing.T) {
 
 // TestRootSameBytesAsX509 has x509 write the same root.
 func TestRootSameBytesAsX509(t *testing.T) {
-	c := makeRoot(t, "Ed25519", func(r *issuance.RootRequest) {
+	c := makeRoot(t, "Ed25519", func(r *issuance.CARequest) {
 		r.MaxPathLength, r.URLs, r.NameConstraints = 0, urls, constrained
 		r.DNSNames = []string{"root.example.com"}
 		r.URLs.DeltaCRLDistributionPoints = nil
@@ -93,13 +95,13 @@ func TestRootSameBytesAsX509(t *testing.T) {
 }
 
 func TestPrepareRootRefuses(t *testing.T) {
-	for name, change := range map[string]func(*issuance.RootRequest){
-		"no subject":           func(r *issuance.RootRequest) { r.Subject = pkix.Name{} },
-		"path length":          func(r *issuance.RootRequest) { r.MaxPathLength = -2 },
-		"ended":                func(r *issuance.RootRequest) { r.NotAfter = r.NotBefore.Add(-time.Second) },
-		"hash":                 func(r *issuance.RootRequest) { r.SignatureBits = 160 },
-		"constraint not ASCII": func(r *issuance.RootRequest) { r.NameConstraints.PermittedDNSDomains = []string{"bücher.example"} },
-		"URL not ASCII":        func(r *issuance.RootRequest) { r.URLs.OCSPServers = []string{"http://bücher.example"} },
+	for name, change := range map[string]func(*issuance.CARequest){
+		"no subject":           func(r *issuance.CARequest) { r.Subject = pkix.Name{} },
+		"path length":          func(r *issuance.CARequest) { r.MaxPathLength = -2 },
+		"ended":                func(r *issuance.CARequest) { r.NotAfter = r.NotBefore.Add(-time.Second) },
+		"hash":                 func(r *issuance.CARequest) { r.SignatureBits = 160 },
+		"constraint not ASCII": func(r *issuance.CARequest) { r.NameConstraints.PermittedDNSDomains = []string{"bücher.example"} },
+		"URL not ASCII":        func(r *issuance.CARequest) { r.URLs.OCSPServers = []string{"http://bücher.example"} },
 	} {
 		req := rootRequest("RSA")
 		change(req)
@@ -114,7 +116,7 @@ func TestPrepareRootRefuses(t *testing.T) {
 // TestNameConstraints: what x509 would not accept from this issuer is refused
 // before its key is asked.
 func TestNameConstraints(t *testing.T) {
-	root := makeRoot(t, "P-256", func(r *issuance.RootRequest) { r.NameConstraints = constrained })
+	root := makeRoot(t, "P-256", func(r *issuance.CARequest) { r.NameConstraints = constrained })
 	issuer, err := issuance.NewIssuer(root, urls)
 	if err != nil {
 		t.Fatal(err)

@@ -174,7 +174,7 @@ func (a *authority) issuer(t testing.TB, name, kind string, algorithm x509.Signa
 	a.keys[name] = newKey(kind)
 	signer := &key{a, a.keys[name], false}
 	bits := map[x509.SignatureAlgorithm]int{x509.SHA384WithRSA: 384, x509.SHA384WithRSAPSS: 384, x509.SHA512WithRSA: 512, x509.SHA512WithRSAPSS: 512}
-	prepared, err := issuance.PrepareRoot(&issuance.RootRequest{
+	prepared, err := issuance.PrepareRoot(&issuance.CARequest{
 		Subject: pkix.Name{CommonName: name, Organization: []string{"hsmpki"}}, PublicKey: signer.Public(), MaxPathLength: 0,
 		NotBefore: a.now.Add(-time.Hour), NotAfter: a.now.Add(life), SignatureBits: bits[algorithm],
 		PSS: algorithm == x509.SHA256WithRSAPSS || algorithm == x509.SHA384WithRSAPSS || algorithm == x509.SHA512WithRSAPSS,

@@ -16,22 +16,11 @@ const (
 
 // check refuses a wish that is too large, by the parameter that makes it so.
 func (w *Wish) check() error {
-	total := 0
-	for _, list := range []struct {
-		field  string
-		values []string
-	}{
+	err := checkAll([]parameter{
 		{"alt_names", w.AltNames}, {"ip_sans", w.IPSANs}, {"uri_sans", w.URISANs}, {"other_sans", w.OtherSANs}, {"user_ids", w.UserIDs},
-	} {
-		total += len(list.values)
-		if total > maxNames {
-			return refuse("%s: %d names are asked for up to here, where %d are possible in all", list.field, total, maxNames)
-		}
-		for _, v := range list.values {
-			if err := checkText(list.field, v); err != nil {
-				return err
-			}
-		}
+	})
+	if err != nil {
+		return err
 	}
 	if err := checkText("common_name", w.CommonName); err != nil {
 		return err
@@ -40,6 +29,29 @@ func (w *Wish) check() error {
 		return err
 	}
 	return checkText("not_after", w.NotAfter)
+}
+
+// parameter is a list that a request gives.
+type parameter struct {
+	field  string
+	values []string
+}
+
+// checkAll refuses parameters that have too many values in all, or one that is
+// too long or cannot be written in a certificate.
+func checkAll(parameters []parameter) error {
+	total := 0
+	for _, p := range parameters {
+		if total += len(p.values); total > maxNames {
+			return refuse("%s: %d names are asked for up to here, where %d are possible in all", p.field, total, maxNames)
+		}
+		for _, v := range p.values {
+			if err := checkText(p.field, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // check refuses what of the subject no reader could make sense of, wherever it

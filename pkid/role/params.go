@@ -39,6 +39,8 @@ func (r *Role) apply(p *vaultapi.Params) (*Role, []string, error) {
 	r.applyNames(p)
 	r.applyKeys(p)
 	r.applySubject(p)
+	policyList(p, &r.PolicyIdentifiers)
+	r.BasicConstraintsValidForNonCA = p.Bool("basic_constraints_valid_for_non_ca", r.BasicConstraintsValidForNonCA)
 	r.NoStore = p.Bool("no_store", r.NoStore)
 	r.NoStoreMetadata = p.Bool("no_store_metadata", r.NoStoreMetadata)
 	r.GenerateLease = p.Bool("generate_lease", r.GenerateLease)
@@ -117,8 +119,6 @@ func (r *Role) applySubject(p *vaultapi.Params) {
 	list(p, "province", &r.Province)
 	list(p, "street_address", &r.StreetAddress)
 	list(p, "postal_code", &r.PostalCode)
-	policyList(p, &r.PolicyIdentifiers)
-	r.BasicConstraintsValidForNonCA = p.Bool("basic_constraints_valid_for_non_ca", r.BasicConstraintsValidForNonCA)
 }
 
 // list overwrites a list that was sent, be it with nothing.

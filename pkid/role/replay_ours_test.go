@@ -145,7 +145,7 @@ var observedIssuer = func() func(t testing.TB) *issuance.Issuer {
 	return func(t testing.TB) *issuance.Issuer {
 		t.Helper()
 		once.Do(func() {
-			prepared, err := issuance.PrepareRoot(&issuance.RootRequest{
+			prepared, err := issuance.PrepareRoot(&issuance.CARequest{
 				Subject: pkix.Name{CommonName: "root"}, PublicKey: rootKey.Public(), MaxPathLength: -1,
 				NotBefore: observedAt.Add(-time.Hour), NotAfter: observedAt.Add(observedMaxTTL - time.Minute),
 			}, observedAt)

@@ -22,11 +22,11 @@ func TestRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if kind, bits, err := role.ReadKey(p); kind != role.KeyEC || bits != 384 || err != nil {
+		t.Errorf("key %s %d, %v", kind, bits, err)
+	}
 	if unused := p.Unused(); len(unused) > 0 {
 		t.Errorf("not read: %v", unused)
-	}
-	if wish.KeyType != role.KeyEC || wish.KeyBits != 384 {
-		t.Errorf("key %s %d", wish.KeyType, wish.KeyBits)
 	}
 	req, warnings, err := wish.Request(&role.Terms{Now: now, DefaultTTL: time.Hour, MaxTTL: 87600 * time.Hour})
 	if err != nil || len(warnings) > 0 {
@@ -72,16 +72,30 @@ func TestRootWarns(t *testing.T) {
 
 func TestRootRefuses(t *testing.T) {
 	for body, reason := range map[string]string{
-		`{"common_name":"a","key_type":"any"}`:                              "unknown key type any",
-		`{"common_name":"a","key_bits":1024}`:                               "RSA keys < 2048",
-		`{"common_name":"a","permitted_ip_ranges":"x"}`:                     `permitted_ip_ranges: "x"`,
-		`{"common_name":"a","excluded_ip_ranges":"1.2.3"}`:                  `excluded_ip_ranges: "1.2.3"`,
-		`{"common_name":"a","ip_sans":"x"}`:                                 `the value "x" is not a valid IP address`,
-		`{"common_name":"a","ttl":"1h","not_after":"2030-01-01T00:00:00Z"}`: "Either ttl or not_after",
-		`{"common_name":"a","max_path_length":"many"}`:                      "max_path_length",
-		`{"common_name":"a","other_sans":"x"}`:                              "could not parse requested other SAN",
+		`{"common_name":"a","key_type":"any"}`:                                              "unknown key type any",
+		`{"common_name":"a","key_bits":1024}`:                                               "RSA keys < 2048",
+		`{"common_name":"a","permitted_ip_ranges":"x"}`:                                     `permitted_ip_ranges: "x"`,
+		`{"common_name":"a","excluded_ip_ranges":"1.2.3"}`:                                  `excluded_ip_ranges: "1.2.3"`,
+		`{"common_name":"a","max_path_length":-2}`:                                          "max_path_length is -2",
+		`{"common_name":"a","permitted_dns_domains":"*.example.com"}`:                       "permitted_dns_domains",
+		`{"common_name":"a","excluded_dns_domains":"https://a.b"}`:                          "excluded_dns_domains",
+		`{"common_name":"a","permitted_email_addresses":"a@b@c"}`:                           "permitted_email_addresses",
+		`{"common_name":"a","excluded_email_addresses":"@example.com"}`:                     "excluded_email_addresses",
+		`{"common_name":"a","permitted_uri_domains":"https://a.b"}`:                         "permitted_uri_domains",
+		`{"common_name":"a","excluded_uri_domains":"a..b"}`:                                 "excluded_uri_domains",
+		`{"common_name":"a","ou":"` + strings.Repeat("x,", 1001) + `y"}`:                    "names are asked for",
+		`{"common_name":"a","excluded_dns_domains":"` + strings.Repeat("a.b,", 1001) + `"}`: "names are asked for",
+		`{"common_name":"a","alt_names":"` + strings.Repeat("a.b,", 1001) + `"}`:            "names are asked for",
+		`{"common_name":"a","ip_sans":"x"}`:                                                 `the value "x" is not a valid IP address`,
+		`{"common_name":"a","ttl":"1h","not_after":"2030-01-01T00:00:00Z"}`:                 "Either ttl or not_after",
+		`{"common_name":"a","max_path_length":"many"}`:                                      "max_path_length",
+		`{"common_name":"a","other_sans":"x"}`:                                              "could not parse requested other SAN",
 	} {
-		wish, err := role.ReadRoot(params(t, body))
+		p := params(t, body)
+		wish, err := role.ReadRoot(p)
+		if err == nil {
+			_, _, err = role.ReadKey(p)
+		}
 		if err == nil {
 			_, _, err = wish.Request(terms(t))
 		}

@@ -1,0 +1,101 @@
+package ca
+
+import (
+	"context"
+	"crypto/x509"
+
+	"github.com/hsmpki/hsmpki/pkid/inventory"
+	"github.com/hsmpki/hsmpki/pkid/issuance"
+	"github.com/hsmpki/hsmpki/pkid/role"
+	"github.com/hsmpki/hsmpki/pkid/store"
+)
+
+// IntermediateRequest is what a caller of sign-intermediate says.
+type IntermediateRequest struct {
+	Issuer    string // reference
+	CSR       *role.CSR
+	Wish      *role.IntermediateWish
+	RequestID string
+	Requester string
+}
+
+// SignIntermediate certifies the CA whose CSR this is. The certificate is kept as
+// one that was issued, not as an issuer: it is another's, or comes back by Import.
+func (a *Authority) SignIntermediate(ctx context.Context, req *IntermediateRequest) (*Issued, error) {
+	issuer, key, err := a.view.Load().forIssuing(req.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	now := a.cfg.Now()
+	template, warnings, err := req.Wish.Request(req.CSR, a.terms(now, issuer.Certificate, req.Wish.Beyond(issuer.LeafNotAfter)))
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := issuer.issuance.PrepareCA(template, now)
+	if err != nil {
+		return nil, err
+	}
+	out := &Issued{Issuer: issuer, Warnings: warnings}
+	if err := a.finish(ctx, out, prepared, key, req.RequestID); err != nil {
+		return nil, err
+	}
+	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, "", req.Requester)
+	})
+	return a.recorded(out, err)
+}
+
+// SelfIssuedRequest is what a caller of sign-self-issued says.
+type SelfIssuedRequest struct {
+	Issuer      string // reference
+	Certificate *x509.Certificate
+	SameKind    bool // require_matching_certificate_algorithms
+	RequestID   string
+}
+
+// SignSelfIssued certifies a self-issued CA certificate again, below an issuer
+// of this mount. As in Vault it is not stored; but as it has a serial number of
+// its own, what revoking it takes is kept.
+func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) (*Issued, error) {
+	issuer, key, err := a.view.Load().forIssuing(req.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := issuer.issuance.PrepareSelfIssued(req.Certificate, req.SameKind, a.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	out := &Issued{Issuer: issuer}
+	if err := a.finish(ctx, out, prepared, key, req.RequestID); err != nil {
+		return nil, err
+	}
+	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		return a.inventory.PutUnstored(tx, &inventory.Certificate{
+			Serial: out.Certificate.SerialNumber, Issuer: issuer.ID, Group: issuer.group, NotAfter: out.Certificate.NotAfter,
+		})
+	})
+	return a.recorded(out, err)
+}
+
+// finish has the issuer's key sign what is prepared.
+func (a *Authority) finish(ctx context.Context, out *Issued, prepared *issuance.Prepared, key *Key, requestID string) error {
+	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+requestID)
+	if err != nil {
+		return err
+	}
+	if out.DER, out.Certificate, err = out.Issuer.issuance.Issue(prepared, signer); err != nil {
+		return err
+	}
+	out.Serial = issuance.FormatSerial(out.Certificate.SerialNumber)
+	return nil
+}
+
+// recorded is out once it is durable. Otherwise it was signed in vain, which is
+// logged, and nobody sees it.
+func (a *Authority) recorded(out *Issued, err error) (*Issued, error) {
+	if err != nil {
+		a.cfg.Log.Error("a certificate was signed and could not be recorded; it was not handed out", "serial", out.Serial, "error", err)
+		return nil, err
+	}
+	return out, nil
+}
