@@ -3,8 +3,6 @@ package bench_test
 import (
 	"bytes"
 	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"math/big"
 	"os"
@@ -18,8 +16,6 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
-	"github.com/hsmpki/hsmpki/test/daemon"
-	"github.com/hsmpki/hsmpki/test/softhsm"
 )
 
 // The goal for a CRL of a million entries: its build's time, and what pkid may
@@ -40,23 +36,11 @@ func BenchmarkRevocationList(b *testing.B) {
 }
 
 func benchList(b *testing.B, entries int) {
-	token := softhsm.New(b)
-	h := quietHSMD(b, token, managed(token, "ca", `mechanism = "0x1041"`, `curve = "P256"`))
-	p := daemon.NewPKID(b, h, "")
-	p.Quiet(b)
-	p.Start()
-	p.Must(b, "POST", "sys/mounts/pki", map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": "87600h"}})
-	root := p.Must(b, "POST", "pki/root/generate/kms", map[string]any{"managed_key_name": "ca", "common_name": "Bench Root", "ttl": "87600h"})
-	p.Must(b, "POST", "pki/roles/web", map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "key_type": "ec", "ttl": "72h"})
+	h, p, root := startCA(b, "")
 	p.Must(b, "POST", "pki/config/crl", map[string]any{"max_crl_entries": -1, "auto_rebuild": true})
 	uuid := p.Must(b, "GET", "sys/mounts/pki", nil).String(b, "uuid")
 	p.Stop()
-	block, _ := pem.Decode([]byte(root.String(b, "certificate")))
-	issuer, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		b.Fatal(err)
-	}
-	revokeMany(b, p.State, uuid, root.String(b, "issuer_id"), inventory.GroupOf(issuer), entries)
+	revokeMany(b, p.State, uuid, root.String(b, "issuer_id"), inventory.GroupOf(parse(b, root.String(b, "certificate"))), entries)
 	p.Start()
 
 	watched := processes{"pkid": {p.PID()}, "hsmd": append(h.WorkerPIDs(), h.PID())}

@@ -1,8 +1,6 @@
 package bench_test
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,11 +8,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"net"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/test/daemon"
@@ -31,14 +26,7 @@ var peer = map[int]struct{ perSecond, cpuMicros, goal float64 }{
 // BenchmarkIssuing makes certificates through pkid's API on its Unix socket: a
 // P-256 CA key in SoftHSM, P-256 leaves, stored and synced on a real disk.
 func BenchmarkIssuing(b *testing.B) {
-	token := softhsm.New(b)
-	h := quietHSMD(b, token, managed(token, "ca", `mechanism = "0x1041"`, `curve = "P256"`))
-	p := daemon.NewPKID(b, h, "")
-	p.Quiet(b)
-	p.Start()
-	p.Must(b, "POST", "sys/mounts/pki", map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": "87600h"}})
-	p.Must(b, "POST", "pki/root/generate/kms", map[string]any{"managed_key_name": "ca", "common_name": "Bench Root", "ttl": "87600h"})
-	p.Must(b, "POST", "pki/roles/web", map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "key_type": "ec", "ttl": "72h"})
+	h, p, _ := startCA(b, "")
 	watched := processes{"pkid": {p.PID()}, "hsmd": append(h.WorkerPIDs(), h.PID())}
 
 	fmt.Printf("\n%s\n\n| | callers | certificates/s | best peer | ratio (goal) | p50 ms | p99 ms | CPU µs each: pkid | hsmd + worker | both (best peer) | MiB: pkid | hsmd + worker |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n", machine())
@@ -47,10 +35,10 @@ func BenchmarkIssuing(b *testing.B) {
 			var runs []run
 			var all []*caller
 			for range callers {
-				all = append(all, newCaller(b, p, "pki/"+act.name+"/web", act.body))
+				all = append(all, issuer(b, p, act.name, act.body))
 			}
 			for range rounds {
-				runs = append(runs, load(b, callers, roundTime, watched, func(n int) error { return all[n].post() }))
+				runs = append(runs, load(b, callers, roundTime, watched, func(n int) error { return all[n].ask() }))
 			}
 			r, best := median(runs), peer[callers]
 			fmt.Printf("| %s | %d | %.0f | %.0f | %.1f (%.0f) | %.1f | %.1f | %d | %d | %d (%.0f) | %.0f | %.0f |\n", act.name, callers, r.perSecond(), best.perSecond,
@@ -59,6 +47,32 @@ func BenchmarkIssuing(b *testing.B) {
 				watched.memory(b, "pkid"), watched.memory(b, "hsmd"))
 		}
 	}
+}
+
+// startCA runs both daemons, with a mount "pki" that has a P-256 root in SoftHSM
+// and the role "web". Blocks are more of pkid's file; root is the answer to its
+// making.
+func startCA(b *testing.B, blocks string) (h *daemon.HSMD, p *daemon.PKID, root *daemon.Answer) {
+	b.Helper()
+	token := softhsm.New(b)
+	h = quietHSMD(b, token, managed(token, "ca", `mechanism = "0x1041"`, `curve = "P256"`))
+	p = daemon.NewPKID(b, h, blocks)
+	p.Quiet(b)
+	p.Start()
+	p.Must(b, "POST", "sys/mounts/pki", map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": "87600h"}})
+	root = p.Must(b, "POST", "pki/root/generate/kms", map[string]any{"managed_key_name": "ca", "common_name": "Bench Root", "ttl": "87600h"})
+	p.Must(b, "POST", "pki/roles/web", map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "key_type": "ec", "ttl": "72h"})
+	return h, p, root
+}
+
+// issuer is a caller that asks for certificates.
+func issuer(b *testing.B, p *daemon.PKID, act, body string) *caller {
+	b.Helper()
+	conn, err := net.Dial("unix", p.Socket)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return newCaller(b, conn, post("pki/"+act+"/web", "application/json", body), "BEGIN CERTIFICATE")
 }
 
 func signBody(b *testing.B) string {
@@ -77,55 +91,4 @@ func signBody(b *testing.B) string {
 		b.Fatal(err)
 	}
 	return string(body)
-}
-
-// caller is one client with one connection. It writes its request by hand and
-// reads no more of the answer than it must: what it uses of the cores is not
-// there for the daemons.
-type caller struct {
-	conn    net.Conn
-	in      *bufio.Reader
-	request []byte
-}
-
-func newCaller(b *testing.B, p *daemon.PKID, path, body string) *caller {
-	b.Helper()
-	conn, err := net.Dial("unix", p.Socket)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { conn.Close() })
-	request := fmt.Sprintf("POST /v1/%s HTTP/1.1\r\nHost: pkid\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
-	return &caller{conn, bufio.NewReaderSize(conn, 64<<10), []byte(request)}
-}
-
-func (c *caller) post() error {
-	if _, err := c.conn.Write(c.request); err != nil {
-		return err
-	}
-	status, err := c.in.ReadString('\n')
-	if err != nil {
-		return err
-	}
-	length := 0
-	for {
-		line, err := c.in.ReadSlice('\n')
-		if err != nil {
-			return err
-		}
-		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return err
-			}
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			break
-		}
-	}
-	answer, err := c.in.Peek(length)
-	if err == nil && (!strings.HasPrefix(status, "HTTP/1.1 200") || !bytes.Contains(answer, []byte("BEGIN CERTIFICATE"))) {
-		return fmt.Errorf("%s%s", status, answer)
-	}
-	_, discardErr := c.in.Discard(length)
-	return errors.Join(err, discardErr)
 }
