@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"time"
 )
@@ -21,6 +22,9 @@ type RevocationList struct {
 	Entries []Revoked
 	// Algorithm 0 is what the issuer's key signs certificates with by default.
 	Algorithm x509.SignatureAlgorithm
+	// Look, if not nil, sees the TBSCertList (DER, not to be changed) and a dummy
+	// of the signature's length before the key is asked; its error ends the act.
+	Look func(tbs, dummy []byte) error
 }
 
 // IssueRevocationList has the list signed, verifies the signature, and returns
@@ -51,9 +55,34 @@ func (i *Issuer) IssueRevocationList(list *RevocationList, signer crypto.Message
 			SerialNumber: e.SerialNumber, RevocationTime: e.RevokedAt.UTC().Truncate(time.Second), ReasonCode: e.Reason,
 		}
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, template, i.certificate, signer)
+	dummy, err := dummySignature(i.certificate.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("revocation list: %w", err)
+	}
+	looker := &lookingSigner{MessageSigner: signer, look: list.Look, dummy: dummy}
+	der, err := x509.CreateRevocationList(rand.Reader, template, i.certificate, looker)
+	if err == nil {
+		err = sameContent(der, looker.looked)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("revocation list: %w", err)
 	}
 	return der, nil
+}
+
+// lookingSigner lets somebody look at a message before it is signed.
+type lookingSigner struct {
+	crypto.MessageSigner
+	look          func(message, dummy []byte) error
+	dummy, looked []byte
+}
+
+func (s *lookingSigner) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if s.look != nil {
+		if err := s.look(message, s.dummy); err != nil {
+			return nil, err
+		}
+	}
+	s.looked = message
+	return s.MessageSigner.SignMessage(random, message, opts)
 }

@@ -91,7 +91,7 @@ func PrepareRoot(req *RootRequest, now time.Time) (*Prepared, error) {
 		notAfter:   req.NotAfter.Truncate(time.Second),
 		publicKey:  spki,
 		extensions: extensions,
-	}, algorithm)
+	}, algorithm, req.PublicKey)
 }
 
 // IssueRoot has the prepared root sign itself; signer is its key. Otherwise it
