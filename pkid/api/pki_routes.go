@@ -10,7 +10,7 @@ import (
 // pkiRoutes are the paths below a pki mount, listed in the files that serve
 // them. Those that a stranger may read are those that Vault lets him.
 func pkiRoutes() []route {
-	routes := slices.Concat(rootRoutes, issuerRoutes, keyRoutes, configRoutes, roleRoutes, issueRoutes, crlRoutes, certRoutes, fetchRoutes, ocspRoutes, tidyRoutes)
+	routes := slices.Concat(rootRoutes, issuerRoutes, keyRoutes, configRoutes, roleRoutes, lintRoutes, issueRoutes, crlRoutes, certRoutes, fetchRoutes, ocspRoutes, tidyRoutes)
 	for _, pattern := range laterPaths {
 		routes = append(routes, route{pattern: pattern, help: "Not built yet", ops: map[operation]handlerFunc{
 			read: pkiNotBuilt, list: pkiNotBuilt, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}})

@@ -30,17 +30,25 @@ type crlRecord struct {
 
 // signCRL makes an issuer's complete CRL. Nothing can be revoked yet, so it has
 // no entries.
-func (a *Authority) signCRL(ctx context.Context, i *Issuer, k *Key, number *big.Int, now time.Time, use string) (*crlRecord, error) {
+func (a *Authority) signCRL(ctx context.Context, i *Issuer, k *Key, number *big.Int, now time.Time, use string) (
+	list *crlRecord, warnings []string, err error) {
 	signer, err := a.signer(ctx, k, a.cfg.UUID+" "+use)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now = now.UTC().Truncate(time.Second)
-	list := &crlRecord{Number: number, ThisUpdate: now, NextUpdate: now.Add(crlLife)}
+	list = &crlRecord{Number: number, ThisUpdate: now, NextUpdate: now.Add(crlLife)}
 	list.DER, err = i.issuance.IssueRevocationList(&issuance.RevocationList{
 		Number: number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Algorithm: i.crlAlgorithmID,
+		Look: func(tbs, dummy []byte) (err error) {
+			warnings, err = a.LintCRL(i.ID, tbs, dummy)
+			return err
+		},
 	}, signer)
-	return list, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return list, warnings, nil
 }
 
 // CRL gives an issuer's CRL (DER) and when it was made, nil if there is none
@@ -117,7 +125,7 @@ func (a *Authority) renewCRL(ctx context.Context, i *Issuer, requestID string) (
 	if k == nil {
 		return nil, refuse("unable to fetch corresponding key for issuer %s", i.ID)
 	}
-	if list, err = a.signCRL(ctx, i, k, number, a.cfg.Now(), requestID); err != nil {
+	if list, _, err = a.signCRL(ctx, i, k, number, a.cfg.Now(), requestID); err != nil {
 		return nil, err
 	}
 	return list, a.cfg.Store.Update(ctx, func(tx store.Tx) error { return putJSON(tx, a.space.CRL(string(i.group)), list) })

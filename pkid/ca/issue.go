@@ -92,6 +92,11 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	if err != nil {
 		return nil, err
 	}
+	findings, err := v.lint(prepared, r)
+	if err != nil {
+		return nil, err
+	}
+	out.Warnings = append(out.Warnings, findings...)
 	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+req.RequestID)
 	if err != nil {
 		return nil, err

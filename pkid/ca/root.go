@@ -78,6 +78,11 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 	if err != nil {
 		return nil, err
 	}
+	findings, err := a.view.Load().lint(prepared, nil)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, findings...)
 	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+req.RequestID)
 	if err != nil {
 		return nil, err
@@ -96,7 +101,8 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 	}
 
 	// Step 4: its first CRL. A CA without one works; reading it tries again.
-	list, err := a.signCRL(ctx, issuer, key, big.NewInt(1), now, req.RequestID)
+	list, findings, err := a.signCRL(ctx, issuer, key, big.NewInt(1), now, req.RequestID)
+	warnings = append(warnings, findings...)
 	if err != nil {
 		a.cfg.Log.Warn("the first CRL of a new root could not be made", "issuer", issuer.ID, "error", err)
 		warnings = append(warnings, fmt.Sprintf("the root is made, but its first CRL could not be signed and is made when it is read: %v", err))

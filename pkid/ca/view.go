@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/hsmpki/hsmpki/pkid/lint"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
@@ -25,6 +26,8 @@ type settings struct {
 	DefaultFollowsLatestIssuer bool   `json:"default_follows_latest_issuer"`
 	DefaultKey                 string `json:"default_key"`
 	URLs                       URLs   `json:"urls"`
+
+	Lint lint.Settings `json:"lint"`
 }
 
 func readView(r store.Reader, space store.Keyspace) (*view, error) {
