@@ -11,7 +11,7 @@ import (
 // them. Those that a stranger may read are those that Vault lets him.
 func pkiRoutes() []route {
 	routes := slices.Concat(rootRoutes, intermediateRoutes, signIntermediateRoutes, importRoutes, issuerRoutes, keyRoutes, configRoutes,
-		crlConfigRoutes, roleRoutes, issueRoutes, revokeRoutes, crlRoutes, signListRoutes, certRoutes, fetchRoutes, ocspRoutes, tidyRoutes)
+		crlConfigRoutes, roleRoutes, lintRoutes, issueRoutes, revokeRoutes, crlRoutes, signListRoutes, certRoutes, fetchRoutes, ocspRoutes, tidyRoutes)
 	for _, pattern := range laterPaths {
 		routes = append(routes, route{pattern: pattern, help: "Not built yet", ops: map[operation]handlerFunc{
 			read: pkiNotBuilt, list: pkiNotBuilt, update: pkiNotBuilt, patch: pkiNotBuilt, delete: pkiNotBuilt}})

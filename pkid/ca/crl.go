@@ -77,7 +77,11 @@ func (s crlSource) Signing(ctx context.Context, g inventory.Group) (*crl.Signing
 	if err != nil {
 		return nil, err
 	}
-	return &crl.Signing{Issuer: i.issuance, Algorithm: i.crlAlgorithmID, Key: signer}, nil
+	look := func(tbs, dummy []byte) error {
+		_, err := s.LintCRL(i.ID, tbs, dummy)
+		return err
+	}
+	return &crl.Signing{Issuer: i.issuance, Algorithm: i.crlAlgorithmID, Key: signer, Look: look}, nil
 }
 
 // forCRLs finds the issuer of a group that signs its CRLs: the default, or the

@@ -92,7 +92,7 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := a.finish(ctx, out, prepared, key, req.RequestID); err != nil {
+	if err := a.finish(ctx, out, prepared, key, r, req.RequestID); err != nil {
 		return nil, err
 	}
 

@@ -31,6 +31,11 @@ func (a *Authority) requestedKey(ctx context.Context, req *KeyRequest) (key *Key
 	if err := checkName("key", req.Name); err != nil {
 		return nil, nil, err
 	}
+	if req.Kind == "internal" { // before there is a key that nobody would clear away
+		if err := a.view.Load().freeKeyName(req.Name, nil); err != nil {
+			return nil, nil, err
+		}
+	}
 	if key, err = a.keyOfKind(ctx, req); err != nil {
 		return nil, nil, err
 	}

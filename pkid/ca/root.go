@@ -74,6 +74,11 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 	if err != nil {
 		return nil, err
 	}
+	findings, err := a.view.Load().lint(prepared, nil)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, findings...)
 	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+req.Key.RequestID)
 	if err != nil {
 		return nil, err

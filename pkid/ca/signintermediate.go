@@ -36,7 +36,7 @@ func (a *Authority) SignIntermediate(ctx context.Context, req *IntermediateReque
 		return nil, err
 	}
 	out := &Issued{Issuer: issuer, Warnings: warnings}
-	if err := a.finish(ctx, out, prepared, key, req.RequestID); err != nil {
+	if err := a.finish(ctx, out, prepared, key, nil, req.RequestID); err != nil {
 		return nil, err
 	}
 	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
@@ -66,7 +66,7 @@ func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) 
 		return nil, err
 	}
 	out := &Issued{Issuer: issuer}
-	if err := a.finish(ctx, out, prepared, key, req.RequestID); err != nil {
+	if err := a.finish(ctx, out, prepared, key, nil, req.RequestID); err != nil {
 		return nil, err
 	}
 	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
@@ -77,8 +77,14 @@ func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) 
 	return a.recorded(out, err)
 }
 
-// finish has the issuer's key sign what is prepared.
-func (a *Authority) finish(ctx context.Context, out *Issued, prepared *issuance.Prepared, key *Key, requestID string) error {
+// finish lints what is prepared, under a role's settings if there is one, and
+// has the issuer's key sign it.
+func (a *Authority) finish(ctx context.Context, out *Issued, prepared *issuance.Prepared, key *Key, r *role.Role, requestID string) error {
+	findings, err := a.view.Load().lint(prepared, r)
+	if err != nil {
+		return err
+	}
+	out.Warnings = append(out.Warnings, findings...)
 	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+requestID)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/chain"
 	"github.com/hsmpki/hsmpki/pkid/crl"
+	"github.com/hsmpki/hsmpki/pkid/lint"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
@@ -25,12 +26,13 @@ type view struct {
 
 // settings is what pki/<uuid>/settings holds.
 type settings struct {
-	DefaultIssuer              string     `json:"default_issuer"`
-	DefaultFollowsLatestIssuer bool       `json:"default_follows_latest_issuer"`
-	DefaultKey                 string     `json:"default_key"`
-	URLs                       URLs       `json:"urls"`
-	CRL                        crl.Config `json:"crl"`
-	Cluster                    Cluster    `json:"cluster"`
+	DefaultIssuer              string        `json:"default_issuer"`
+	DefaultFollowsLatestIssuer bool          `json:"default_follows_latest_issuer"`
+	DefaultKey                 string        `json:"default_key"`
+	URLs                       URLs          `json:"urls"`
+	CRL                        crl.Config    `json:"crl"`
+	Cluster                    Cluster       `json:"cluster"`
+	Lint                       lint.Settings `json:"lint"`
 }
 
 func readView(r store.Reader, space store.Keyspace, b *chain.Builder) (*view, error) {

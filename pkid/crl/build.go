@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -139,8 +142,43 @@ func (a *assembly) sign(r store.Reader) error {
 	if err != nil {
 		return err
 	}
+	if err := a.look(r, request); err != nil {
+		return err
+	}
 	a.before, a.after, err = prepared.Sign(a.signing.Key, entries, a.parts)
 	return err
+}
+
+// lookedOctets bounds the entries with which a list is looked at before it is
+// signed.
+const lookedOctets = 48 << 10
+
+// look shows the list to whoever wants to see it, with its first entries.
+func (a *assembly) look(r store.Reader, request *issuance.RevocationList) error {
+	if a.signing.Look == nil {
+		return nil
+	}
+	entries, _, err := a.entries(r)
+	if err != nil {
+		return err
+	}
+	some, err := io.ReadAll(io.LimitReader(entries, lookedOctets))
+	if err != nil {
+		return err
+	}
+	var whole int // octets of whole entries
+	for rest := cryptobyte.String(some); ; {
+		var entry cryptobyte.String
+		if !rest.ReadASN1Element(&entry, asn1.SEQUENCE) {
+			break
+		}
+		whole += len(entry)
+	}
+	trial, err := a.signing.Issuer.PrepareRevocationList(request, int64(whole))
+	if err != nil {
+		return err
+	}
+	return trial.Look(some[:whole], a.signing.Look)
 }
 
 // entries gives the list's entries and their octets, and notes what they cover.

@@ -39,6 +39,10 @@ type Signing struct {
 	Issuer    *issuance.Issuer
 	Algorithm x509.SignatureAlgorithm // 0: the issuer's default
 	Key       issuance.StreamSigner
+	// Look, if not nil, sees the TBSCertList before the key is asked, with a
+	// dummy of the signature's length; of a long list one with its first entries.
+	// Its error ends the build.
+	Look func(tbs, dummy []byte) error
 }
 
 // Settings are what an Updater is made of.

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -8,6 +9,9 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // signatureAlgorithm is what a key signs with. Of RSA the hash can be chosen
@@ -85,6 +89,27 @@ var algorithmDER = map[x509.SignatureAlgorithm][]byte{
 	x509.ECDSAWithSHA384:  []byte("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"),
 	x509.ECDSAWithSHA512:  []byte("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04"),
 	x509.PureEd25519:      []byte("\x30\x05\x06\x03\x2b\x65\x70"),
+}
+
+// dummySignature has the length and form of a signature by a key, and is none:
+// for those who look at a certificate or CRL before it is signed. One of ECDSA
+// (RFC 3279, section 2.2.3) can be up to two octets longer, or shorter.
+func dummySignature(key crypto.PublicKey) ([]byte, error) {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return make([]byte, key.Size()), nil
+	case *ecdsa.PublicKey:
+		half := bytes.Repeat([]byte{1}, (key.Curve.Params().N.BitLen()+7)/8)
+		b := cryptobyte.NewBuilder(nil)
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.INTEGER, func(b *cryptobyte.Builder) { b.AddBytes(half) })
+			b.AddASN1(cbasn1.INTEGER, func(b *cryptobyte.Builder) { b.AddBytes(half) })
+		})
+		return b.Bytes()
+	case ed25519.PublicKey:
+		return make([]byte, ed25519.SignatureSize), nil
+	}
+	return nil, fmt.Errorf("no signature for a key of type %T", key)
 }
 
 // pssDER is id-RSASSA-PSS with its parameters; sha is the last arc of NIST's

@@ -44,7 +44,7 @@ func (i *Issuer) PrepareCA(req *CARequest, now time.Time) (*Prepared, error) {
 
 // prepareCA is prepare for what must be acceptable on one of the issuer's paths.
 func (i *Issuer) prepareCA(tbs *tbsCertificate, algorithm x509.SignatureAlgorithm) (*Prepared, error) {
-	p, err := prepare(tbs, algorithm)
+	p, err := prepare(tbs, algorithm, i.certificate.PublicKey)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,15 @@
 package issuance
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Issue has the prepared certificate signed, verifies the signature with the
@@ -41,8 +45,22 @@ func (p *Prepared) sign(ca *x509.Certificate, signer crypto.MessageSigner) ([]by
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign certificate: %w", err)
 	}
+	if err := sameContent(der, p.parsed.RawTBSCertificate); err != nil {
+		return nil, nil, fmt.Errorf("sign certificate: %w", err)
+	}
 	// x509 has read these bytes already; only the signature was not one then.
 	cert := *p.parsed
 	cert.Raw, cert.Signature = der, signature
 	return der, &cert, nil
+}
+
+// sameContent compares what is inside a signature, in a certificate or CRL that
+// is to be handed out, with what was looked at before: byte for byte.
+func sameContent(signed, looked []byte) error {
+	in := cryptobyte.String(signed)
+	var outer, content cryptobyte.String
+	if !in.ReadASN1(&outer, asn1.SEQUENCE) || !outer.ReadASN1Element(&content, asn1.SEQUENCE) || !bytes.Equal(content, looked) {
+		return errors.New("what was signed is not what was checked before")
+	}
+	return nil
 }

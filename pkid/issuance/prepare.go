@@ -20,7 +20,7 @@ type Prepared struct {
 	serial    *big.Int
 	algorithm x509.SignatureAlgorithm
 	tbs       []byte
-	// parsed is what x509 reads in tbs; its signature is not one.
+	// parsed is what x509 reads in tbs with a dummy signature.
 	parsed *x509.Certificate
 	used   atomic.Bool
 }
@@ -33,6 +33,14 @@ func (p *Prepared) NotBefore() time.Time { return p.parsed.NotBefore }
 
 // NotAfter is the last second at which the certificate is valid.
 func (p *Prepared) NotAfter() time.Time { return p.parsed.NotAfter }
+
+// Unsigned is the certificate with a dummy of the right length in the place of
+// its signature (DER, not to be changed), for those who look at it before the
+// key is asked. What is issued is the same but for the signature.
+func (p *Prepared) Unsigned() []byte { return p.parsed.Raw }
+
+// SelfSigned reports whether the certificate's own key will sign it, as a root's.
+func (p *Prepared) SelfSigned() bool { return p.issuer == nil }
 
 // Prepare draws a serial number and builds the certificate for req. All that
 // can be known to be wrong is found here, before the key is asked: what is
@@ -83,7 +91,7 @@ func (i *Issuer) Prepare(req *Request, now time.Time) (*Prepared, error) {
 		publicKey:  spki,
 		extensions: extensions,
 	}
-	p, err := prepare(&tbs, algorithm)
+	p, err := prepare(&tbs, algorithm, i.certificate.PublicKey)
 	if err != nil {
 		return nil, err
 	}
@@ -97,13 +105,17 @@ func (i *Issuer) Prepare(req *Request, now time.Time) (*Prepared, error) {
 	return p, nil
 }
 
-// prepare encodes tbs and has x509 read it.
-func prepare(tbs *tbsCertificate, algorithm x509.SignatureAlgorithm) (*Prepared, error) {
+// prepare encodes tbs and has x509 read it; key is the one that will sign.
+func prepare(tbs *tbsCertificate, algorithm x509.SignatureAlgorithm, key crypto.PublicKey) (*Prepared, error) {
 	body, err := tbs.encode()
 	if err != nil {
 		return nil, err
 	}
-	unsigned, err := assemble(body, tbs.algorithm, []byte{0})
+	dummy, err := dummySignature(key)
+	if err != nil {
+		return nil, err
+	}
+	unsigned, err := assemble(body, tbs.algorithm, dummy)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package issuance_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -159,5 +160,48 @@ func TestNewIssuerRefuses(t *testing.T) {
 		if _, err := issuance.NewIssuer(&broken, urls); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// TestUnsigned: what can be looked at before the key is asked is what is
+// issued, but for a signature of the same length (of ECDSA, about the same).
+func TestUnsigned(t *testing.T) {
+	for kind := range caKeys() {
+		issuer := makeIssuer(t, kind)
+		prepared, err := issuer.Prepare(leafRequest(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unsigned, err := x509.ParseCertificate(prepared.Unsigned())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, issued, err := issuer.Issue(prepared, signer(kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(unsigned.RawTBSCertificate, issued.RawTBSCertificate) {
+			t.Errorf("%s: another certificate was issued", kind)
+		}
+		if a, b := len(unsigned.Signature), len(issued.Signature); a-b > 8 || b-a > 8 {
+			t.Errorf("%s: a dummy of %d octets for a signature of %d", kind, a, b)
+		}
+		if err := issuer.Certificate().CheckSignature(unsigned.SignatureAlgorithm, unsigned.RawTBSCertificate, unsigned.Signature); err == nil {
+			t.Errorf("%s: the dummy is a signature", kind)
+		}
+	}
+}
+
+// TestChangedAfterLooking: whoever looks cannot change what is issued without
+// its being refused.
+func TestChangedAfterLooking(t *testing.T) {
+	issuer := makeIssuer(t, "P-256")
+	prepared, err := issuer.Prepare(leafRequest(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepared.Unsigned()[100] ^= 1
+	if _, _, err := issuer.Issue(prepared, signer("P-256")); err == nil || !strings.Contains(err.Error(), "not what was checked") {
+		t.Errorf("issued what nobody looked at: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -34,6 +35,10 @@ type RevocationList struct {
 	FreshestCRL []string
 	// Extensions are further ones.
 	Extensions []pkix.Extension
+	// Look, if not nil, sees the TBSCertList (DER, not to be changed) and a dummy
+	// of the signature's length before IssueRevocationList asks the key; its error
+	// ends the act.
+	Look func(tbs, dummy []byte) error
 }
 
 var (
@@ -142,6 +147,23 @@ func (p *PreparedList) Size() int64 {
 	return int64(len(p.head)) + p.entries + int64(len(p.tail))
 }
 
+// Look lets somebody see the TBSCertList with its entries, and a dummy of the
+// signature's length. A list that is too long to be held whole is looked at as
+// another one that was prepared alike for some of its entries.
+func (p *PreparedList) Look(entries []byte, look func(tbs, dummy []byte) error) error {
+	if look == nil {
+		return nil
+	}
+	if int64(len(entries)) != p.entries {
+		return errors.New("revocation list: looked at with other entries than it was prepared for")
+	}
+	dummy, err := dummySignature(p.issuer.certificate.PublicKey)
+	if err != nil {
+		return fmt.Errorf("revocation list: %w", err)
+	}
+	return look(slices.Concat(p.head, entries, p.tail), dummy)
+}
+
 // Sign has the list signed and verifies the signature. entries gives the DER of
 // the entries, one after the other; the TBSCertList is written to w as the
 // signer reads it. The CRL is before, that, and after. What goes wrong with the
@@ -177,6 +199,9 @@ func (p *PreparedList) Sign(signer StreamSigner, entries io.Reader, w io.Writer)
 func (i *Issuer) IssueRevocationList(list *RevocationList, entries []byte, signer StreamSigner) ([]byte, error) {
 	p, err := i.PrepareRevocationList(list, int64(len(entries)))
 	if err != nil {
+		return nil, err
+	}
+	if err := p.Look(entries, list.Look); err != nil {
 		return nil, err
 	}
 	var tbs bytes.Buffer

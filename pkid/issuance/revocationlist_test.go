@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"testing"
@@ -89,6 +90,34 @@ func TestRevocationListRefuses(t *testing.T) {
 	}
 	if _, err := issuer.IssueRevocationList(list, nil, streamer{signer("P-256")}); err == nil {
 		t.Error("signed without cRLSign")
+	}
+}
+
+// TestLookAtRevocationList: whoever looks sees what is signed, and can end it
+// before the key is asked.
+func TestLookAtRevocationList(t *testing.T) {
+	issuer := makeIssuer(t, "RSA")
+	var seen, dummy []byte
+	list := &issuance.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour)}
+	list.Look = func(tbs, d []byte) error {
+		seen, dummy = tbs, d
+		return nil
+	}
+	der, err := issuer.IssueRevocationList(list, nil, streamer{signer("RSA")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseRevocationList(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(parsed.RawTBSRevocationList, seen) || len(parsed.Signature) != len(dummy) {
+		t.Error("something else was signed than what was looked at")
+	}
+	list.Look = func(_, _ []byte) error { return errAway }
+	s := signer("RSA")
+	if _, err := issuer.IssueRevocationList(list, nil, streamer{s}); !errors.Is(err, errAway) || s.asked != 0 {
+		t.Errorf("the key was asked %d times, and the error is %v", s.asked, err)
 	}
 }
 

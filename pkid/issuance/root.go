@@ -39,7 +39,7 @@ func PrepareRoot(req *CARequest, now time.Time) (*Prepared, error) {
 		notAfter:   req.NotAfter.Truncate(time.Second),
 		publicKey:  parts.spki,
 		extensions: extensions,
-	}, algorithm)
+	}, algorithm, req.PublicKey)
 }
 
 // IssueRoot has the prepared root sign itself; signer is its key. Otherwise it

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/lint"
 )
 
 // Role is a set of rules under which certificates are issued, with the fields
@@ -79,6 +81,12 @@ type Role struct {
 	NoStore         bool `json:"no_store"`
 	NoStoreMetadata bool `json:"no_store_metadata"`
 	GenerateLease   bool `json:"generate_lease"`
+
+	// What is looked at before signing, and what follows; ours, not Vault's.
+	// Each that is empty is the mount's. LintSources are in zlint's spelling.
+	Lint        string   `json:"lint"` // a mode of pkid/lint
+	LintWaive   []string `json:"lint_waive"`
+	LintSources []string `json:"lint_sources"`
 }
 
 // Seconds is a duration as the API and the state write it: whole seconds.
@@ -129,7 +137,14 @@ func Default() *Role {
 		StreetAddress:             []string{},
 		PostalCode:                []string{},
 		PolicyIdentifiers:         []string{},
+		LintWaive:                 []string{},
+		LintSources:               []string{},
 	}
+}
+
+// LintSettings are what the role says of linting.
+func (r *Role) LintSettings() lint.Settings {
+	return lint.Settings{Mode: r.Lint, Waive: r.LintWaive, Sources: r.LintSources}
 }
 
 // Response is the role as roles/:name answers it: all fields, durations in

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/lint"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
@@ -44,6 +45,7 @@ func (r *Role) apply(p *vaultapi.Params) (*Role, []string, error) {
 	r.NoStore = p.Bool("no_store", r.NoStore)
 	r.NoStoreMetadata = p.Bool("no_store_metadata", r.NoStoreMetadata)
 	r.GenerateLease = p.Bool("generate_lease", r.GenerateLease)
+	r.applyLint(p)
 	if err := p.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -121,6 +123,14 @@ func (r *Role) applySubject(p *vaultapi.Params) {
 	list(p, "postal_code", &r.PostalCode)
 }
 
+func (r *Role) applyLint(p *vaultapi.Params) {
+	if p.Present("lint") {
+		r.Lint = p.String("lint")
+	}
+	list(p, "lint_waive", &r.LintWaive)
+	list(p, "lint_sources", &r.LintSources)
+}
+
 // list overwrites a list that was sent, be it with nothing.
 func list(p *vaultapi.Params, name string, field *[]string) {
 	if !p.Present(name) {
@@ -183,6 +193,19 @@ func (r *Role) check() (err error) {
 		if _, err := parseOtherNames(r.AllowedOtherSANs); err != nil {
 			return refuse("error parsing allowed_other_sans: %s", err)
 		}
+	}
+	return r.checkLint()
+}
+
+func (r *Role) checkLint() (err error) {
+	if err := lint.CheckMode(r.Lint); err != nil {
+		return refuse("lint: %s", err)
+	}
+	if err := lint.CheckWaive(r.LintWaive); err != nil {
+		return refuse("lint_waive: %s", err)
+	}
+	if r.LintSources, err = lint.CheckSources(r.LintSources); err != nil {
+		return refuse("lint_sources: %s", err)
 	}
 	return nil
 }

@@ -67,6 +67,7 @@ func TestEveryField(t *testing.T) {
 		"cn_validations": `["email"]`, "serial_number_source": `"json"`, "key_type": `"ec"`, "key_bits": `384`, "signature_bits": `512`,
 		"key_usage": `["DataEncipherment"]`, "ext_key_usage": `["TimeStamping"]`, "ext_key_usage_oids": `["1.2.3"]`,
 		"policy_identifiers": `["1.2.3"]`, "allowed_other_sans": `["1.2.3;UTF8:*"]`,
+		"lint": `"enforce"`, "lint_waive": `["e_ian_bare_wildcard"]`, "lint_sources": `["CABF_BR","Mozilla"]`,
 	}
 	data, err := role.Default().Response()
 	if err != nil {

@@ -73,7 +73,7 @@ func answer(data map[string]any) string {
 	data = maps.Clone(data)
 	for _, name := range []string{
 		"not_before", "not_before_bound", "not_after_bound", "allow_globs_in_identity_templates", "allowed_ip_sans_cidr",
-		"serial_number_source", "no_store_metadata",
+		"serial_number_source", "no_store_metadata", "lint", "lint_waive", "lint_sources",
 	} {
 		delete(data, name)
 	}

@@ -1,0 +1,135 @@
+package test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/hsmpki/hsmpki/test/check"
+	"github.com/hsmpki/hsmpki/test/daemon"
+)
+
+// long is an organization that RFC 5280 has no room for, and tooLong the lint
+// that says so.
+var long = strings.Repeat("o", 65)
+
+const tooLong = "e_subject_organization_name_max_length"
+
+// TestLint: what a lint finds is a warning, or refuses, or does not count, as
+// the role says and where it says nothing the mount.
+func TestLint(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	role := func(fields map[string]any) {
+		t.Helper()
+		fields["allow_any_name"], fields["key_type"], fields["organization"] = true, "ec", long
+		p.PKID.Must(t, "POST", "pki/roles/odd", fields)
+	}
+	ask := map[string]any{"common_name": "web.example.com"}
+	noLint(t, p.PKID.Must(t, "POST", "pki/issue/web", ask))
+
+	role(map[string]any{})
+	a := p.PKID.Must(t, "POST", "pki/issue/odd", ask)
+	if text := strings.Join(a.Warnings, "\n"); !strings.Contains(text, "lint "+tooLong+" (error): ") {
+		t.Errorf("warnings %q do not name the lint", a.Warnings)
+	}
+	if got := parse(t, a.String(t, "certificate")).Subject.Organization; len(got) != 1 || got[0] != long {
+		t.Errorf("issued for %q", got)
+	}
+
+	before := check.Certificates(t, p.PKID, "pki/")
+	role(map[string]any{"lint": "enforce"})
+	p.PKID.Refused(t, "POST", "pki/issue/odd", ask, 400, tooLong)
+	p.PKID.Refused(t, "POST", "pki/sign/odd", map[string]any{"csr": request(t, "web.example.com")}, 400, tooLong)
+	if after := check.Certificates(t, p.PKID, "pki/"); after != before {
+		t.Error("a certificate was kept that was refused")
+	}
+	role(map[string]any{"lint": "enforce", "lint_waive": tooLong})
+	noLint(t, p.PKID.Must(t, "POST", "pki/issue/odd", ask))
+	role(map[string]any{"lint": "off"})
+	noLint(t, p.PKID.Must(t, "POST", "pki/issue/odd", ask))
+
+	// The mount's.
+	p.PKID.Must(t, "POST", "pki/config/lint", map[string]any{"mode": "enforce"})
+	role(map[string]any{})
+	p.PKID.Refused(t, "POST", "pki/issue/odd", ask, 400, tooLong)
+	role(map[string]any{"lint": "warn"})
+	p.PKID.Must(t, "POST", "pki/issue/odd", ask)
+	p.PKID.Must(t, "POST", "pki/config/lint", map[string]any{"waive": []string{tooLong}})
+	role(map[string]any{})
+	noLint(t, p.PKID.Must(t, "POST", "pki/issue/odd", ask))
+	noLint(t, p.PKID.Must(t, "POST", "pki/issue/web", ask))
+}
+
+func noLint(t *testing.T, a *daemon.Answer) {
+	t.Helper()
+	for _, w := range a.Warnings {
+		if strings.HasPrefix(w, "lint ") {
+			t.Errorf("warned of %q", w)
+		}
+	}
+}
+
+// TestLintSources: rules for public CAs hold where they are asked for, for
+// roots too, and sign-verbatim goes by the mount's.
+func TestLintSources(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	define(t, p, "second")
+	root := map[string]any{"managed_key_name": "second", "common_name": "Second", "ttl": "8760h"}
+	verbatim := map[string]any{"csr": request(t, "web.example.com")}
+	noLint(t, p.PKID.Must(t, "POST", "pki/sign-verbatim", verbatim))
+
+	p.PKID.Must(t, "POST", "pki/config/lint", map[string]any{"mode": "enforce", "sources": "cabf_br"})
+	p.PKID.Refused(t, "POST", "pki/root/generate/kms", root, 400, "e_ca_country_name_missing")
+	p.PKID.Refused(t, "POST", "pki/issue/web", map[string]any{"common_name": "web.example.com"}, 400, "e_sub_cert_certificate_policies_missing")
+	verbatim["ext_key_usage"] = "ServerAuth"
+	p.PKID.Refused(t, "POST", "pki/sign-verbatim", verbatim, 400, "e_sub_cert_certificate_policies_missing")
+	root["country"], root["organization"] = "NL", "Example"
+	noLint(t, p.PKID.Must(t, "POST", "pki/root/generate/kms", root))
+
+	p.PKID.Must(t, "POST", "pki/config/lint", map[string]any{"mode": "warn"})
+	a := p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "web.example.com"})
+	if !strings.Contains(strings.Join(a.Warnings, "\n"), "e_sub_cert_certificate_policies_missing") {
+		t.Errorf("warnings %q", a.Warnings)
+	}
+	p.PKID.Must(t, "POST", "pki/roles/web", map[string]any{"allow_any_name": true, "key_type": "ec", "lint_sources": "RFC5280"})
+	noLint(t, p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "web.example.com"}))
+}
+
+// TestLintSettings: what makes no sense is refused and changes nothing, and
+// what was set is there after a restart.
+func TestLintSettings(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	if got := p.PKID.Must(t, "GET", "pki/config/lint", nil).Data; !reflect.DeepEqual(got, lintSettings("warn", nil, nil)) {
+		t.Errorf("the default is %v", got)
+	}
+	want := lintSettings("enforce", []any{tooLong}, []any{"CABF_BR", "Mozilla"})
+	if got := p.PKID.Must(t, "POST", "pki/config/lint", want).Data; !reflect.DeepEqual(got, want) {
+		t.Errorf("answered %v", got)
+	}
+	for _, c := range []struct {
+		body  map[string]any
+		words string
+	}{
+		{map[string]any{"mode": "loud"}, `mode: unknown mode "loud"`},
+		{map[string]any{"waive": "e_subject_organisation_name_max_length"}, `waive: unknown lint "e_subject_organisation_name_max_length": is "` + tooLong + `" meant?`},
+		{map[string]any{"mode": "warn", "sources": "CABF"}, `sources: unknown source of lints "CABF"`},
+		{map[string]any{"mode": "warn", "waive": map[string]any{"a": 1}}, "waive"},
+	} {
+		p.PKID.Refused(t, "POST", "pki/config/lint", c.body, 400, c.words)
+	}
+	p.PKID.Refused(t, "POST", "pki/roles/bad", map[string]any{"lint_waive": "e_no_such_lint_at_all"}, 400, "lint_waive: unknown lint")
+	p.PKID.Refused(t, "POST", "pki/roles/bad", map[string]any{"lint": "always"}, 400, `lint: unknown mode "always"`)
+	p.PKID.Refused(t, "GET", "pki/roles/bad", nil, 404, "")
+
+	p.PKID.Restart()
+	if got := p.PKID.Must(t, "GET", "pki/config/lint", nil).Data; !reflect.DeepEqual(got, want) {
+		t.Errorf("after a restart: %v", got)
+	}
+}
+
+func lintSettings(mode string, waive, sources []any) map[string]any {
+	return map[string]any{"mode": mode, "waive": append([]any{}, waive...), "sources": append([]any{}, sources...)}
+}
