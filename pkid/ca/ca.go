@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -33,6 +34,9 @@ type Config struct {
 	Keys  *hsm.Client
 	Now   func() time.Time
 	Log   *slog.Logger
+	// GoodKeys is asked for each public key that was not made here. Where it
+	// does not know the CA keys, the authority tells it of its own.
+	GoodKeys goodkey.Policy
 }
 
 // Limits are the mount's settings that bind its authority.
@@ -61,6 +65,9 @@ type Authority struct {
 // Open reads an authority's state.
 func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	a := &Authority{cfg: cfg, space: store.Of(cfg.UUID), inventory: inventory.Of(cfg.UUID)}
+	if a.cfg.GoodKeys.CA == nil {
+		a.cfg.GoodKeys.CA = a.HasKey
+	}
 	a.SetLimits(limits)
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
 		v, err := readView(r, a.space)

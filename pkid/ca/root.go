@@ -71,7 +71,11 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 		return nil, err
 	}
 
-	// Step 3: the certificate.
+	// Step 3: the certificate. A token may have a key that was made elsewhere,
+	// or be one that makes bad keys.
+	if err := a.cfg.GoodKeys.Check(key.hsm.Public); err != nil {
+		return nil, refuse("%s", err)
+	}
 	urls := a.URLs()
 	template.PublicKey, template.URLs = key.hsm.Public, urls.issuance()
 	prepared, err := issuance.PrepareRoot(template, now)
