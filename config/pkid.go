@@ -31,6 +31,13 @@ type PKID struct {
 	// or https URL without a path, for redirects and links.
 	APIAddr string
 
+	// BlockedKeys (blocked_keys) are the absolute paths of files with public
+	// keys that are not certified, one a line: the SHA-256 of the
+	// SubjectPublicKeyInfo in hexadecimal or base64, or the fingerprint of an
+	// RSA modulus as in Debian's openssl-blacklist. They are read at the start
+	// and on SIGHUP. Default: none.
+	BlockedKeys []string
+
 	// LogLevel (log_level) is debug, info, warn or error. Default: info.
 	LogLevel slog.Level
 
@@ -96,6 +103,7 @@ func (c *PKID) fields(b *block) {
 	b.blocks("listener", []string{"type"}, func(b *block) { readListener(b, &c.Listeners) })
 	b.blocks("peer", []string{"user"}, func(b *block) { c.Peers = append(c.Peers, readPeer(b)) })
 	b.str("api_addr", &c.APIAddr)
+	b.list("blocked_keys", &c.BlockedKeys)
 	b.level("log_level", &c.LogLevel)
 }
 

@@ -89,6 +89,11 @@ func (c *PKID) validate(src *source) {
 			}
 		}
 	}
+	for _, file := range c.BlockedKeys {
+		if !path.IsAbs(file) {
+			check.faultf(c.Place, "blocked_keys", "blocked_keys: %q is not an absolute path", file)
+		}
+	}
 	if c.APIAddr != "" {
 		check.apiAddr(c.Place, c.APIAddr)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/pkid/api"
 	"github.com/hsmpki/hsmpki/pkid/cli"
+	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
@@ -85,6 +86,10 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 	if err != nil {
 		return err
 	}
+	blocked, err := goodkey.OpenBlocklist(cfg.BlockedKeys)
+	if err != nil {
+		return cfg.Place.Errorf("blocked_keys", "%v", err)
+	}
 	state, err := pebblestore.Open(pebblestore.Config{Path: cfg.Storage.Path, Log: log})
 	if err != nil {
 		return err
@@ -95,7 +100,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 		return cfg.HSMD.Place.Errorf("user", "%v", err)
 	}
 	defer keys.Close()
-	table, err := mounts.Open(ctx, mounts.Settings{Store: state, Keys: keys, Now: time.Now, Log: log})
+	table, err := mounts.Open(ctx, mounts.Settings{Store: state, Keys: keys, Now: time.Now, Log: log, BlockedKeys: blocked})
 	if err != nil {
 		return err
 	}
@@ -123,6 +128,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 			select {
 			case <-hangups:
 				log.Warn("reload is not built yet, restart to take a new configuration")
+				reloadBlocked(blocked, log)
 			case <-ctx.Done():
 				return
 			}
@@ -146,6 +152,16 @@ func hardenProcess() error {
 		return err
 	}
 	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+}
+
+// reloadBlocked reads the files of blocked_keys again.
+func reloadBlocked(blocked *goodkey.Blocklist, log *slog.Logger) {
+	if err := blocked.Reload(); err != nil {
+		log.Error("the files of blocked_keys were not read again, and what they said before counts", "error", err)
+		return
+	}
+	keys, moduli := blocked.Len()
+	log.Info("read the files of blocked_keys again", "keys", keys, "rsa_moduli", moduli)
 }
 
 // notify tells systemd, where it started pkid and wants to know.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/chain"
 	"github.com/hsmpki/hsmpki/pkid/crl"
+	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -35,6 +36,9 @@ type Config struct {
 	Keys  *hsm.Client
 	Now   func() time.Time
 	Log   *slog.Logger
+	// GoodKeys is asked for each public key that was not made here. Where it
+	// does not know the CA keys, the authority tells it of its own.
+	GoodKeys goodkey.Policy
 }
 
 // Limits are the mount's settings that bind its authority.
@@ -64,6 +68,12 @@ type Authority struct {
 // Open reads an authority's state.
 func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	a := &Authority{cfg: cfg, space: store.Of(cfg.UUID), inventory: inventory.Of(cfg.UUID)}
+	if a.cfg.GoodKeys.CA == nil {
+		a.cfg.GoodKeys.CA = a.HasKey
+	}
+	if a.cfg.GoodKeys.Compromised == nil {
+		a.cfg.GoodKeys.Compromised = a.compromised
+	}
 	a.SetLimits(limits)
 	a.crls = crl.New(crl.Settings{UUID: cfg.UUID, Store: cfg.Store, Source: crlSource{a}, Now: cfg.Now, Log: cfg.Log})
 	err := cfg.Store.View(ctx, func(r store.Reader) error {

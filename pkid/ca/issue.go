@@ -87,6 +87,8 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 			return nil, err
 		}
 		template.PublicKey = out.Key.Public()
+	} else if err := a.cfg.GoodKeys.CheckLeaf(template.PublicKey); err != nil {
+		return nil, refuse("%s", err)
 	}
 	prepared, err := issuer.issuance.Prepare(template, now)
 	if err != nil {

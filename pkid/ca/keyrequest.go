@@ -39,6 +39,11 @@ func (a *Authority) requestedKey(ctx context.Context, req *KeyRequest) (key *Key
 	if key, err = a.keyOfKind(ctx, req); err != nil {
 		return nil, nil, err
 	}
+	// A token may have a key that was made elsewhere, or be one that makes bad
+	// keys.
+	if err := a.goodKey(key.hsm.Public); err != nil {
+		return nil, nil, err
+	}
 	switch {
 	case req.Name == "" || key.Name == req.Name:
 	case key.Name == "":

@@ -111,6 +111,10 @@ func (v *view) keyOf(spki []byte) *Key {
 	return nil
 }
 
+// HasKey tells whether a SubjectPublicKeyInfo is that of one of the mount's
+// keys.
+func (a *Authority) HasKey(spki []byte) bool { return a.view.Load().keyOf(spki) != nil }
+
 // permission is what hsmd last said of a managed key's any_mount.
 type permission struct {
 	anyMount bool

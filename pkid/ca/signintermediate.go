@@ -31,6 +31,9 @@ func (a *Authority) SignIntermediate(ctx context.Context, req *IntermediateReque
 	if err != nil {
 		return nil, err
 	}
+	if err := a.goodKey(template.PublicKey); err != nil {
+		return nil, err
+	}
 	prepared, err := issuer.issuance.PrepareCA(template, now)
 	if err != nil {
 		return nil, err
@@ -59,6 +62,9 @@ type SelfIssuedRequest struct {
 func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) (*Issued, error) {
 	issuer, key, err := a.view.Load().forIssuing(req.Issuer)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.goodKey(req.Certificate.PublicKey); err != nil {
 		return nil, err
 	}
 	prepared, err := issuer.issuance.PrepareSelfIssued(req.Certificate, req.SameKind, a.cfg.Now())

@@ -3,14 +3,12 @@ package issuance
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/goodkey"
 )
 
 // maxClockLead is how far notBefore may lie ahead; hsmd signs nothing beyond.
@@ -33,24 +31,13 @@ func checkExtra(extra []pkix.Extension) error {
 }
 
 // checkPublicKey refuses keys that nobody should certify, and kinds that
-// x509 cannot encode.
+// x509 cannot encode. Whose key it is, and whether others can find its private
+// key, is for the caller to ask (goodkey.Policy).
 func checkPublicKey(key crypto.PublicKey) error {
-	switch key := key.(type) {
-	case *rsa.PublicKey:
-		if key.N.BitLen() < 2048 {
-			return Refuse("RSA keys < 2048 bits are unsafe and not supported: got %d", key.N.BitLen())
-		}
-		return nil
-	case *ecdsa.PublicKey:
-		switch key.Curve {
-		case elliptic.P224(), elliptic.P256(), elliptic.P384(), elliptic.P521():
-			return nil
-		}
-		return Refuse("unsupported curve of the public key")
-	case ed25519.PublicKey:
-		return nil
+	if err := goodkey.Usable(key); err != nil {
+		return Refuse("%s", err)
 	}
-	return Refuse("unsupported type of public key: %T", key)
+	return nil
 }
 
 func checkValidity(notBefore, notAfter, now time.Time) error {

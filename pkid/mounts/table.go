@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/ocsp"
 	"github.com/hsmpki/hsmpki/pkid/store"
@@ -27,6 +28,8 @@ type Settings struct {
 	Keys  *hsm.Client
 	Now   func() time.Time
 	Log   *slog.Logger
+	// BlockedKeys are the public keys that no mount certifies; nil is none.
+	BlockedKeys *goodkey.Blocklist
 }
 
 // Table is the mount table. Looking up takes no lock: the list is immutable and
@@ -119,7 +122,10 @@ func (t *Table) Close() {
 // open makes what lives at a mount's path.
 func (t *Table) open(ctx context.Context, m *Mount) (err error) {
 	log := t.cfg.Log.With("mount", m.Path)
-	m.Authority, err = ca.Open(ctx, ca.Config{UUID: m.UUID, Store: t.cfg.Store, Keys: t.cfg.Keys, Now: t.cfg.Now, Log: log}, m.limits())
+	m.Authority, err = ca.Open(ctx, ca.Config{
+		UUID: m.UUID, Store: t.cfg.Store, Keys: t.cfg.Keys, Now: t.cfg.Now, Log: log,
+		GoodKeys: goodkey.Policy{Blocked: t.cfg.BlockedKeys, CA: t.hasKey},
+	}, m.limits())
 	if err != nil {
 		return err
 	}
@@ -174,6 +180,11 @@ func (t *Table) Get(path string) *Mount {
 		}
 	}
 	return nil
+}
+
+// hasKey tells whether a SubjectPublicKeyInfo is that of a CA key of any mount.
+func (t *Table) hasKey(spki []byte) bool {
+	return slices.ContainsFunc(t.List(), func(m *Mount) bool { return m.Authority != nil && m.Authority.HasKey(spki) })
 }
 
 // NamedIn lists the mounts whose allowed_managed_keys name a key.

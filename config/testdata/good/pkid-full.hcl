@@ -23,3 +23,4 @@ peer "web team" {
 }
 api_addr  = "https://ca.example.com:8200"
 log_level = "warn"
+blocked_keys = ["/etc/pkid/blocked", "/usr/share/openssl-blacklist/blacklist.RSA-4096"]

@@ -1,0 +1,2 @@
+blocked_keys = ["/etc/pkid/blocked", "blocked",
+  "../more"]

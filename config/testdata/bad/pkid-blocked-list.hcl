@@ -1,0 +1,1 @@
+blocked_keys = "/etc/pkid/blocked"
