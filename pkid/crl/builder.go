@@ -81,10 +81,11 @@ func (u *Updater) launch(g inventory.Group, b *builder) {
 		if f.err = u.run(g, f.force); f.err != nil && u.ctx.Err() == nil {
 			u.cfg.Log.Error("a CRL could not be made", "group", g, "error", f.err)
 		}
-		close(f.done)
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		// Before anybody hears of a failure: who asks again then is kept off.
 		b.landed(f.err, u.cfg.Now())
+		close(f.done)
 		b.running = nil
 		if b.next != nil {
 			u.launch(g, b)
