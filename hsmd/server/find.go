@@ -89,16 +89,28 @@ func (s *Server) notAnothers(k *managedkey.Key, p *managedkey.Public) error {
 	if k.Source != wire.SourceWire {
 		return nil
 	}
-	name, ok := s.protected.Load(p.ID)
-	if !ok {
-		return nil
+	state := s.state.Load()
+	owner := state.owner(p)
+	if name, ok := s.protected.Load(p.ID); ok && owner == nil {
+		owner = state.Keys.Lookup(name.(string))
 	}
-	owner := s.state.Load().Keys.Lookup(name.(string))
 	if owner == nil || owner.Source == wire.SourceWire {
 		return nil
 	}
 	s.quiet.warn("a key defined over the wire is another's", "key", k.Name(), "of", owner.Name())
 	return wire.Errorf(wire.Denied, "managed key %q is the key that %s names %q", k.Name(), whoDefined(owner), owner.Name())
+}
+
+// owner finds a key that is not of the wire by its public key. Several names may
+// be one key pair's; protected has only the one that was found last, which may
+// be forgotten.
+func (s *State) owner(p *managedkey.Public) *managedkey.Key {
+	for _, k := range s.Keys.All() {
+		if known := k.Public(); k.Source != wire.SourceWire && known != nil && known.ID == p.ID {
+			return k
+		}
+	}
+	return nil
 }
 
 func whoDefined(k *managedkey.Key) string {
