@@ -127,7 +127,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 		for {
 			select {
 			case <-hangups:
-				log.Warn("reload is not built yet, restart to take a new configuration")
+				log.Warn("only the files of blocked_keys are read again; restart to take a new configuration")
 				reloadBlocked(blocked, log)
 			case <-ctx.Done():
 				return
