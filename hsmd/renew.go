@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/hsmd/worker"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// renewal is why a library gets a new worker in place of one that runs.
+type renewal struct {
+	reason string
+	// optional: the old worker goes on where the new one is not as good. It is
+	// not where the file asks for what the old one cannot give.
+	optional bool
+}
+
+var (
+	newStanza   = renewal{reason: "its stanza changed"}
+	newPIN      = renewal{reason: "a PIN changed"}
+	newFile     = renewal{reason: "its file was replaced", optional: true}
+	unseenToken = renewal{reason: "a definition names a token that the worker does not show", optional: true}
+)
+
+// renew finds a library whose stanza is of the same process as before, and
+// whose process will not do. Its worker is started when it is first asked.
+func (r *reloading) renew(ctx context.Context, state *server.State) bool {
+	for i, l := range state.Libraries {
+		if !runsIn(r.now, l.Backend) || slices.Contains(r.kept, l.Backend) {
+			continue
+		}
+		why, found := r.outgrown(ctx, l, state)
+		if found {
+			r.renewed[r.workers.Renew(loaded(&r.cfg.Libraries[i]))] = why
+			return true
+		}
+	}
+	return false
+}
+
+// runsIn reports whether a worker is one of a state's.
+func runsIn(state *server.State, backend wire.Service) bool {
+	return slices.ContainsFunc(state.Libraries, func(l *managedkey.Library) bool { return l.Backend == backend })
+}
+
+// outgrown says why a worker that could be left alone cannot be.
+func (r *reloading) outgrown(ctx context.Context, l *managedkey.Library, state *server.State) (renewal, bool) {
+	if old := managedkey.FindLibrary(r.now.Libraries, l.Name); old != nil && old.Backend == l.Backend &&
+		(old.Path != l.Path || old.MaxSessions != l.MaxSessions) {
+		return newStanza, true
+	}
+	seen := r.look(ctx, l.Backend)
+	if r.pinChanged(l.Backend, state, seen) {
+		return newPIN, true
+	}
+	if seen.err == nil {
+		for _, d := range definitions(state, l.Backend) {
+			if !managedkey.Shown(d.PKCS11Definition, seen.tokens) {
+				return unseenToken, true
+			}
+		}
+	}
+	return renewal{}, false
+}
+
+// pinChanged reports whether the file has a PIN for a token that the worker, as
+// far as can be told, has not logged in with. Where the worker does not show
+// its tokens, they count as one.
+func (r *reloading) pinChanged(backend wire.Service, state *server.State, seen view) bool {
+	if seen.err != nil {
+		seen.tokens = []wire.TokenStatus{{}}
+	}
+	for i := range seen.tokens {
+		on := func(d definition) bool {
+			if seen.err != nil {
+				return true
+			}
+			t, err := managedkey.ResolveToken(d.PKCS11Definition, seen.tokens)
+			return err == nil && t == &seen.tokens[i]
+		}
+		var configured, all []string // before
+		for _, d := range definitions(r.now, backend) {
+			if !on(d) {
+				continue
+			}
+			all = append(all, d.PIN)
+			if d.source != wire.SourceWire {
+				configured = append(configured, d.PIN)
+			}
+		}
+		for _, d := range definitions(state, backend) {
+			if d.source == wire.SourceWire || !on(d) || slices.Contains(configured, d.PIN) {
+				continue
+			}
+			other := func(pin string) bool { return pin != d.PIN }
+			if len(configured) > 0 || slices.ContainsFunc(all, other) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// definition is one that names a token, and who gave it.
+type definition struct {
+	*wire.PKCS11Definition
+	source wire.Source
+}
+
+// definitions are a state's that a worker answers for: those of its keys, and
+// the token of internal_keys, which may have none yet.
+func definitions(state *server.State, backend wire.Service) []definition {
+	var all []definition
+	for _, k := range state.Keys.All() {
+		if k.Library != nil && k.Library.Backend == backend {
+			all = append(all, definition{k.Definition.PKCS11, k.Source})
+		}
+	}
+	if state.Internal != nil {
+		token := state.Internal.Token()
+		if l := managedkey.FindLibrary(state.Libraries, token.Library); l != nil && l.Backend == backend {
+			all = append(all, definition{token, wire.SourceInternal})
+		}
+	}
+	return all
+}
+
+// view is what a worker shows of its tokens.
+type view struct {
+	tokens []wire.TokenStatus
+	err    error
+}
+
+// statusTime is how long one worker is waited for.
+const statusTime = 8 * time.Second
+
+// look asks a worker once for its tokens. One that is not running is started.
+func (r *reloading) look(ctx context.Context, backend wire.Service) view {
+	if seen, ok := r.tokens[backend]; ok {
+		return seen
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	var seen view
+	status, err := backend.Status(ctx, &wire.StatusRequest{})
+	seen.err = err
+	if err == nil {
+		for _, l := range status.Libraries {
+			seen.tokens = append(seen.tokens, l.Tokens...)
+			if seen.err == nil {
+				seen.err = l.Fault.Err()
+			}
+		}
+	}
+	r.tokens[backend] = seen
+	return seen
+}
+
+// difference is why a library has another process than the stanza of its name
+// had before, where [reloading.renew] did not say so.
+func (r *reloading) difference(c *config.Library) renewal {
+	for _, old := range r.h.cfg.Libraries {
+		if old.Name == c.Name && old.Path == c.Path && old.InitArgs == c.InitArgs && maps.Equal(old.Env, c.Env) {
+			return newFile
+		}
+	}
+	return newStanza
+}
+
+// keep has a library go on with its old worker.
+func (r *reloading) keep(c *config.Library, old wire.Service) {
+	p, ok := old.(*worker.Process)
+	if !ok {
+		return
+	}
+	r.workers.Keep(loaded(c), p)
+	r.kept = append(r.kept, old)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// try has the new workers show their tokens, and looks for each key that the
+// file defines anew, or that a new worker has to find. again says that a worker
+// was no better than the one that it would replace, which goes on. An error is
+// a fault of the file, with its place.
+func (r *reloading) try(ctx context.Context, state *server.State) (again bool, err error) {
+	tried := map[wire.Service]bool{}
+	for i, l := range state.Libraries {
+		old := managedkey.FindLibrary(r.now.Libraries, l.Name)
+		if old == nil || runsIn(r.now, l.Backend) || tried[l.Backend] {
+			continue // there is none that could be as good, or it runs
+		}
+		tried[l.Backend] = true
+		kept, err := r.tryWorker(ctx, &r.cfg.Libraries[i], l, old, state)
+		if kept || err != nil {
+			return kept, err
+		}
+	}
+	return r.tryKeys(ctx, state)
+}
+
+// tryWorker decides between a new worker and the old one.
+func (r *reloading) tryWorker(ctx context.Context, c *config.Library, l, old *managedkey.Library, state *server.State) (kept bool, err error) {
+	why, ok := r.renewed[l.Backend]
+	if !ok {
+		why = r.difference(c)
+		r.renewed[l.Backend] = why
+	}
+	seen := r.look(ctx, l.Backend)
+	switch {
+	case seen.err != nil && !why.optional:
+		return false, c.Place.Errorf("library", "kms_library %q: its new worker is of no use: %v", c.Name, seen.err)
+	case seen.err != nil:
+		r.h.log.Error("the new worker of a library is of no use, the old one stays", "library", c.Name, "why_new", why.reason, "error", seen.err)
+	case why == unseenToken && !r.showsMore(l, old, state):
+		r.h.log.Warn("a definition names a token that its library does not show", "library", c.Name)
+	default:
+		return false, nil
+	}
+	r.keep(c, old.Backend)
+	return true, nil
+}
+
+// showsMore reports whether a definition finds its token that did not.
+func (r *reloading) showsMore(l, old *managedkey.Library, state *server.State) bool {
+	return slices.ContainsFunc(definitions(state, l.Backend), func(d definition) bool {
+		return managedkey.Shown(d.PKCS11Definition, r.tokens[l.Backend].tokens) && !managedkey.Shown(d.PKCS11Definition, r.tokens[old.Backend].tokens)
+	})
+}
+
+// maxTries bounds how many keys are looked for at a time.
+const maxTries = 8
+
+// tryKeys logs in for the keys that are not in force yet, and looks for them.
+// Those that came over the wire wait for their use: PINs of the file go first.
+func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again bool, err error) {
+	var keys []*managedkey.Key
+	for _, k := range state.Keys.All() {
+		if k.Source != wire.SourceWire && k.Library != nil && r.now.Keys.Lookup(k.Name()) != k {
+			keys = append(keys, k)
+		}
+	}
+	r.tried = append(r.tried, keys...)
+	found := make([]error, len(keys))
+	var looking sync.WaitGroup
+	slots := make(chan struct{}, maxTries)
+	for i, k := range keys {
+		slots <- struct{}{}
+		looking.Go(func() {
+			defer func() { <-slots }()
+			found[i] = r.h.srv.Find(ctx, k)
+		})
+	}
+	looking.Wait()
+	var faults []error
+	for i, k := range keys {
+		switch old := r.now.Keys.Lookup(k.Name()); {
+		case found[i] == nil:
+		case r.lost(k, old):
+			r.h.log.Error("the new worker of a library does not find a key, the old one stays", "library", k.Library.Name, "key", k.Name(), "error", found[i])
+			r.keep(r.stanza(k.Library), old.Library.Backend)
+			return true, nil
+		case errors.Is(found[i], wire.LoginRefused) && (old == nil || old.Public() != nil || !managedkey.SameDefinition(k, old)):
+			faults = append(faults, r.place(k).Errorf("pin", "%s", wire.AsError(found[i]).Message))
+		case !errors.Is(found[i], wire.UnknownKey):
+			r.h.log.Warn("a managed key cannot be used yet", "key", k.Name(), "error", found[i])
+		}
+	}
+	return false, errors.Join(faults...)
+}
+
+// lost reports whether a key that is defined as before, and was there, is not
+// found by a worker that could be done without.
+func (r *reloading) lost(k, old *managedkey.Key) bool {
+	return old != nil && old.Public() != nil && old.Library != nil && managedkey.SameDefinition(k, old) && r.renewed[k.Library.Backend].optional
+}
+
+// stanza is a library's in the file.
+func (r *reloading) stanza(l *managedkey.Library) *config.Library {
+	i := slices.IndexFunc(r.cfg.Libraries, func(c config.Library) bool { return c.Name == l.Name })
+	return &r.cfg.Libraries[i]
+}
+
+// place is where the file defines a key, or the token of an internal one.
+func (r *reloading) place(k *managedkey.Key) config.Place {
+	for i := range r.cfg.ManagedKeys {
+		if r.cfg.ManagedKeys[i].Name == k.Name() {
+			return r.cfg.ManagedKeys[i].Place
+		}
+	}
+	return r.cfg.InternalKeys.Place
+}
