@@ -18,12 +18,16 @@ func loaded(l *config.Library) worker.Library {
 }
 
 // build makes the server's state of a configuration: the whole of it, or an
-// error that joins every fault. What is the same in the state before, nil at
-// the start, is taken over.
-func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervisor, before *server.State) (*server.State, error) {
+// error that joins every fault. What is the same in the state in force, or in
+// one that was built of this configuration and tried, is taken over; at the
+// start both are nil.
+func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervisor, before, tried *server.State) (*server.State, error) {
 	sources := managedkey.Sources{Stored: stored, Backend: func(l *config.Library) wire.Service { return workers.Library(loaded(l)) }}
 	if before != nil {
 		sources.Before = &before.Built
+	}
+	if tried != nil {
+		sources.Tried = &tried.Built
 	}
 	table, grantErr := grant.NewTable(cfg.Clients, uint32(os.Getuid()))
 	built, err := managedkey.Build(cfg, sources)

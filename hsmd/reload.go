@@ -16,8 +16,8 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// reloadTime bounds a reload. Definitions that come over the wire meanwhile
-// wait for it, and have 30 s.
+// reloadTime bounds how long new keys and workers are tried. Those that have not
+// answered by then come into force untried.
 const reloadTime = 20 * time.Second
 
 // reloads reloads at each signal until ctx is done. The channel has room for
@@ -50,16 +50,9 @@ func (h *hsmd) reload(ctx context.Context) {
 	}
 
 	// Step 2: its libraries, keys and clients, with workers that are new where
-	// they have to be. Step 3: in force.
-	trying, cancel := context.WithTimeout(ctx, reloadTime)
-	defer cancel()
-	r := &reloading{h: h, cfg: cfg, workers: h.workers.Next(), renewed: map[wire.Service]renewal{}, tokens: map[wire.Service]view{}}
-	var before, state *server.State
-	err = h.srv.Replace(trying, func(now *server.State) (*server.State, error) {
-		before = now
-		state, err = r.prepare(trying, now)
-		return state, err
-	})
+	// they have to be. Everything is served meanwhile, as before.
+	r := &reloading{h: h, cfg: cfg, workers: h.workers.Next(), renewed: map[wire.Service]renewal{}, views: map[wire.Service]view{}}
+	before, state, err := r.run(ctx)
 	if err != nil {
 		r.workers.CloseBut(h.workers)
 		r.dropTried(nil)
@@ -75,7 +68,7 @@ func (h *hsmd) reload(ctx context.Context) {
 	}
 	h.warn(cfg, state)
 
-	// Step 4: what is old, once nobody needs it.
+	// Step 3: what is old, once nobody needs it.
 	old, next := h.workers, r.workers
 	h.srv.Afterwards(func() { old.CloseBut(next) })
 	h.cfg, h.workers = cfg, next
@@ -112,26 +105,60 @@ func needRestart(started, cfg *config.HSMD) (changes []error) {
 type reloading struct {
 	h       *hsmd
 	cfg     *config.HSMD
-	now     *server.State      // in force until it is done
+	now     *server.State      // in force when it began
 	workers *worker.Supervisor // of cfg
 
 	renewed map[wire.Service]renewal // by the new worker
 	kept    []wire.Service           // old workers that stay, since the new ones are no better
-	tokens  map[wire.Service]view
+	views   map[wire.Service]view
 	tried   []*managedkey.Key
+}
+
+// run prepares the new state and puts it in force; before is the one that was.
+func (r *reloading) run(ctx context.Context) (before, state *server.State, err error) {
+	trying, cancel := context.WithTimeout(ctx, reloadTime)
+	defer cancel()
+	r.now = r.h.srv.State()
+	if err := r.checkLibraries(); err != nil {
+		return nil, nil, err
+	}
+	tried, err := r.prepare(trying)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = r.h.srv.Replace(ctx, func(now *server.State) (*server.State, error) {
+		// Once more, since keys may have been defined over the wire meanwhile.
+		before = now
+		state, err = r.build(tried)
+		return state, err
+	})
+	return before, state, err
+}
+
+// checkLibraries looks at files that the configuration did not name before. One
+// that was replaced is another matter: its worker runs.
+func (r *reloading) checkLibraries() error {
+	var faults []error
+	for i := range r.cfg.Libraries {
+		c := &r.cfg.Libraries[i]
+		if old := managedkey.FindLibrary(r.now.Libraries, c.Name); old == nil || old.Path != c.Path {
+			faults = append(faults, checkLibrary(c))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // prepare makes the state of the new file, and tries what is new in it. Where
 // that shows that a library needs a new worker, or is better off with its old
 // one, the state is made once more with it.
-func (r *reloading) prepare(ctx context.Context, now *server.State) (*server.State, error) {
-	r.now = now
+func (r *reloading) prepare(ctx context.Context) (*server.State, error) {
 	for {
-		state, err := build(r.cfg, r.h.store.Records(), r.workers, now)
+		state, err := r.build(nil)
 		if err != nil {
 			return nil, err
 		}
-		if r.renew(ctx, state) {
+		r.look(ctx, state)
+		if r.renew(state) {
 			continue
 		}
 		again, err := r.try(ctx, state)
@@ -145,6 +172,10 @@ func (r *reloading) prepare(ctx context.Context, now *server.State) (*server.Sta
 			return state, nil
 		}
 	}
+}
+
+func (r *reloading) build(tried *server.State) (*server.State, error) {
+	return build(r.cfg, r.h.store.Records(), r.workers, r.h.srv.State(), tried)
 }
 
 // dropTried has workers forget the keys that were tried and did not come into

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hsmpki/hsmpki/config"
@@ -28,20 +30,23 @@ var (
 	unseenToken = renewal{reason: "a definition names a token that the worker does not show", optional: true}
 )
 
-// renew finds a library whose stanza is of the same process as before, and
-// whose process will not do. Its worker is started when it is first asked.
-func (r *reloading) renew(ctx context.Context, state *server.State) bool {
+// renew gives new workers to libraries whose stanzas are of the same process as
+// before, and whose process will not do. They are started when they are first
+// asked.
+func (r *reloading) renew(state *server.State) (any bool) {
 	for i, l := range state.Libraries {
 		if !runsIn(r.now, l.Backend) || slices.Contains(r.kept, l.Backend) {
 			continue
 		}
-		why, found := r.outgrown(ctx, l, state)
-		if found {
-			r.renewed[r.workers.Renew(loaded(&r.cfg.Libraries[i]))] = why
-			return true
+		// Another stanza of the same process may have been here first.
+		fresh := r.workers.Library(loaded(&r.cfg.Libraries[i]))
+		if why, found := r.outgrown(l, state); found && fresh == l.Backend {
+			fresh = r.workers.Renew(loaded(&r.cfg.Libraries[i]))
+			r.renewed[fresh] = why
 		}
+		any = any || fresh != l.Backend
 	}
-	return false
+	return any
 }
 
 // runsIn reports whether a worker is one of a state's.
@@ -50,12 +55,12 @@ func runsIn(state *server.State, backend wire.Service) bool {
 }
 
 // outgrown says why a worker that could be left alone cannot be.
-func (r *reloading) outgrown(ctx context.Context, l *managedkey.Library, state *server.State) (renewal, bool) {
+func (r *reloading) outgrown(l *managedkey.Library, state *server.State) (renewal, bool) {
 	if old := managedkey.FindLibrary(r.now.Libraries, l.Name); old != nil && old.Backend == l.Backend &&
 		(old.Path != l.Path || old.MaxSessions != l.MaxSessions) {
 		return newStanza, true
 	}
-	seen := r.look(ctx, l.Backend)
+	seen := r.views[l.Backend]
 	if r.pinChanged(l.Backend, state, seen) {
 		return newPIN, true
 	}
@@ -137,28 +142,42 @@ type view struct {
 	err    error
 }
 
-// statusTime is how long one worker is waited for.
-const statusTime = 8 * time.Second
+// lookTime is how long workers are waited for.
+const lookTime = 10 * time.Second
 
-// look asks a worker once for its tokens. One that is not running is started.
-func (r *reloading) look(ctx context.Context, backend wire.Service) view {
-	if seen, ok := r.tokens[backend]; ok {
-		return seen
-	}
-	ctx, cancel := context.WithTimeout(ctx, statusTime)
+// look asks each worker once for its tokens, all at a time. Those that are not
+// running are started. A library that was not there before is left alone: its keys
+// are looked for.
+func (r *reloading) look(ctx context.Context, state *server.State) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	var seen view
-	status, err := backend.Status(ctx, &wire.StatusRequest{})
-	seen.err = err
-	if err == nil {
-		for _, l := range status.Libraries {
-			seen.tokens = append(seen.tokens, l.Tokens...)
-			if seen.err == nil {
-				seen.err = l.Fault.Err()
-			}
+	var mu sync.Mutex
+	var looking sync.WaitGroup
+	for _, l := range state.Libraries {
+		replaces := managedkey.FindLibrary(r.now.Libraries, l.Name) != nil || runsIn(r.now, l.Backend)
+		if _, seen := r.views[l.Backend]; seen || !replaces {
+			continue
 		}
+		r.views[l.Backend] = view{}
+		looking.Go(func() {
+			seen := viewOf(l.Backend.Status(ctx, &wire.StatusRequest{}))
+			mu.Lock()
+			defer mu.Unlock()
+			r.views[l.Backend] = seen
+		})
 	}
-	r.tokens[backend] = seen
+	looking.Wait()
+}
+
+func viewOf(status *wire.StatusResponse, err error) view {
+	if err != nil {
+		return view{err: err}
+	}
+	var seen view
+	for _, l := range status.Libraries {
+		seen.tokens = append(seen.tokens, l.Tokens...)
+		seen.err = cmp.Or(seen.err, l.Fault.Err())
+	}
 	return seen
 }
 

@@ -91,7 +91,7 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 
 	h := &hsmd{log: log, level: level, store: store, started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
 	defer func() { h.workers.Close() }()
-	state, err := build(cfg, store.Records(), h.workers, nil)
+	state, err := build(cfg, store.Records(), h.workers, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (r *reloading) try(ctx context.Context, state *server.State) (again bool, e
 			continue // there is none that could be as good, or it runs
 		}
 		tried[l.Backend] = true
-		kept, err := r.tryWorker(ctx, &r.cfg.Libraries[i], l, old, state)
+		kept, err := r.tryWorker(&r.cfg.Libraries[i], l, old, state)
 		if kept || err != nil {
 			return kept, err
 		}
@@ -33,13 +33,13 @@ func (r *reloading) try(ctx context.Context, state *server.State) (again bool, e
 }
 
 // tryWorker decides between a new worker and the old one.
-func (r *reloading) tryWorker(ctx context.Context, c *config.Library, l, old *managedkey.Library, state *server.State) (kept bool, err error) {
+func (r *reloading) tryWorker(c *config.Library, l, old *managedkey.Library, state *server.State) (kept bool, err error) {
 	why, ok := r.renewed[l.Backend]
 	if !ok {
 		why = r.difference(c)
 		r.renewed[l.Backend] = why
 	}
-	seen := r.look(ctx, l.Backend)
+	seen := r.views[l.Backend]
 	switch {
 	case seen.err != nil && !why.optional:
 		return false, c.Place.Errorf("library", "kms_library %q: its new worker is of no use: %v", c.Name, seen.err)
@@ -57,7 +57,7 @@ func (r *reloading) tryWorker(ctx context.Context, c *config.Library, l, old *ma
 // showsMore reports whether a definition finds its token that did not.
 func (r *reloading) showsMore(l, old *managedkey.Library, state *server.State) bool {
 	return slices.ContainsFunc(definitions(state, l.Backend), func(d definition) bool {
-		return managedkey.Shown(d.PKCS11Definition, r.tokens[l.Backend].tokens) && !managedkey.Shown(d.PKCS11Definition, r.tokens[old.Backend].tokens)
+		return managedkey.Shown(d.PKCS11Definition, r.views[l.Backend].tokens) && !managedkey.Shown(d.PKCS11Definition, r.views[old.Backend].tokens)
 	})
 }
 
@@ -87,14 +87,20 @@ func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again boo
 	looking.Wait()
 	var faults []error
 	for i, k := range keys {
-		switch old := r.now.Keys.Lookup(k.Name()); {
-		case found[i] == nil:
-		case r.lost(k, old):
+		if found[i] == nil {
+			continue
+		}
+		old := r.now.Keys.Lookup(k.Name())
+		why, lost := r.lost(k, old)
+		switch {
+		case lost && why.optional:
 			r.h.log.Error("the new worker of a library does not find a key, the old one stays", "library", k.Library.Name, "key", k.Name(), "error", found[i])
 			r.keep(r.stanza(k.Library), old.Library.Backend)
 			return true, nil
-		case errors.Is(found[i], wire.LoginRefused) && (old == nil || old.Public() != nil || !managedkey.SameDefinition(k, old)):
+		case errors.Is(found[i], wire.LoginRefused) && !(old != nil && old.Public() == nil && managedkey.SameDefinition(k, old)):
 			faults = append(faults, r.place(k).Errorf("pin", "%s", wire.AsError(found[i]).Message))
+		case lost && !errors.Is(found[i], wire.UnknownKey):
+			faults = append(faults, r.place(k).Errorf("", "managed key %q is lost with the new worker of its library (%s): %s", k.Name(), why.reason, wire.AsError(found[i]).Message))
 		case !errors.Is(found[i], wire.UnknownKey):
 			r.h.log.Warn("a managed key cannot be used yet", "key", k.Name(), "error", found[i])
 		}
@@ -102,10 +108,11 @@ func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again boo
 	return false, errors.Join(faults...)
 }
 
-// lost reports whether a key that is defined as before, and was there, is not
-// found by a worker that could be done without.
-func (r *reloading) lost(k, old *managedkey.Key) bool {
-	return old != nil && old.Public() != nil && old.Library != nil && managedkey.SameDefinition(k, old) && r.renewed[k.Library.Backend].optional
+// lost reports whether a key that was there is not found by a worker that takes
+// the place of another, and why there is a new one.
+func (r *reloading) lost(k, old *managedkey.Key) (renewal, bool) {
+	why, renewed := r.renewed[k.Library.Backend]
+	return why, renewed && old != nil && old.Public() != nil && old.Library != nil && old.Library.Name == k.Library.Name
 }
 
 // stanza is a library's in the file.

@@ -27,8 +27,9 @@ type Sources struct {
 	Stored []Record
 	// Backend gives the service that answers for a library.
 	Backend func(*config.Library) wire.Service
-	// Before is what was built before, nil at the start.
-	Before *Built
+	// Before is what is in force, nil at the start. Tried is what was built
+	// last for the same configuration, and looked for since; nil for nothing.
+	Before, Tried *Built
 }
 
 // Build reads the PINs and makes the set of keys. Its error joins every fault,
@@ -36,8 +37,8 @@ type Sources struct {
 // allow any more is in the set and says why it cannot be used; one whose name
 // the configuration has taken is left out.
 //
-// Libraries and keys that are the same in what was built before are taken over
-// from there, with what is known of them.
+// Libraries and keys that are the same in what was tried, or is in force, are
+// taken over from there, with what is known of them.
 func Build(c *config.HSMD, s Sources) (*Built, error) {
 	b := &Built{Wire: NewWireRules(c.WireKeys)}
 	var faults []error
@@ -74,46 +75,55 @@ func Build(c *config.HSMD, s Sources) (*Built, error) {
 	return b, nil
 }
 
-// library makes the library of a stanza, or takes the one before.
+// library makes the library of a stanza, or takes the one that is there.
 func (s *Sources) library(c *config.Library) *Library {
 	l := &Library{Name: c.Name, Path: c.Path, InitArgs: c.InitArgs, MaxSessions: c.MaxSessions, Backend: s.Backend(c)}
-	if s.Before != nil {
-		if before := s.Before.library(c.Name); before != nil && *before == *l {
-			return before
+	for _, b := range []*Built{s.Tried, s.Before} {
+		if b == nil {
+			continue
+		}
+		if there := b.library(c.Name); there != nil && *there == *l {
+			return there
 		}
 	}
 	return l
 }
 
-// takeOver replaces the keys that are what they were before. A key that came
-// over the wire is found anew where its rules have changed, or there is a key
-// now that did not come over the wire: the two may be one, by whatever words
-// each is named.
+// takeOver replaces the keys that are there already. A key that came over the
+// wire is found anew where its rules have changed, or there is a key now that
+// did not come over the wire: the two may be one, by whatever words each is
+// named.
 func (s *Sources) takeOver(keys []*Key, rules *WireRules) []*Key {
 	if s.Before == nil {
 		return keys
 	}
-	same := func(k *Key) *Key {
-		before := s.Before.Keys.Lookup(k.Name())
-		if before != nil && before.Source == k.Source && before.Owner == k.Owner && before.Library == k.Library &&
-			before.Fault == k.Fault && SameDefinition(before, k) {
-			return before
-		}
-		return nil
-	}
 	taken, unknown := make([]*Key, len(keys)), !reflect.DeepEqual(s.Before.Wire, rules)
 	for i, k := range keys {
-		if taken[i] = same(k); taken[i] == nil {
-			taken[i] = k
-			unknown = unknown || k.Source != wire.SourceWire
-		}
+		taken[i] = s.Before.alike(k)
+		unknown = unknown || taken[i] == nil && k.Source != wire.SourceWire
 	}
 	for i, k := range keys {
-		if unknown && k.Source == wire.SourceWire {
+		if taken[i] != nil && !(unknown && k.Source == wire.SourceWire) {
+			continue
+		}
+		if taken[i] = s.Tried.alike(k); taken[i] == nil {
 			taken[i] = k
 		}
 	}
 	return taken
+}
+
+// alike gives the key that is the same as k in all that was not found.
+func (b *Built) alike(k *Key) *Key {
+	if b == nil {
+		return nil
+	}
+	there := b.Keys.Lookup(k.Name())
+	if there != nil && there.Source == k.Source && there.Owner == k.Owner && there.Library == k.Library &&
+		there.Fault == k.Fault && SameDefinition(there, k) {
+		return there
+	}
+	return nil
 }
 
 // SameDefinition reports whether two keys are defined alike, PIN included.

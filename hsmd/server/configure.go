@@ -54,7 +54,7 @@ func (c *session) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 	s.state.Store(state.withKeys(state.Keys.With(k)))
 	s.responders.Forget(d.Name)
 	if existing != nil {
-		s.supersede(existing, k)
+		s.Afterwards(func() { s.Drop(existing) })
 	}
 	s.log.Info("defined a managed key", "key", d.Name, "library", k.Library.Name, "uid", c.peer.UID)
 	return &wire.ConfigureResponse{UUID: k.Definition.UUID}, nil
@@ -120,7 +120,8 @@ func (c *session) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.Fo
 	}
 	state := s.state.Load()
 	s.state.Store(state.withKeys(state.Keys.Without(k.Name())))
-	s.supersede(k, nil)
+	s.superseded(k, nil)
+	s.Afterwards(func() { s.Drop(k) })
 	s.log.Info("forgot a managed key", "key", k.Name(), "uid", c.peer.UID)
 	return &wire.ForgetResponse{}, nil
 }

@@ -30,23 +30,26 @@ func (s *Server) Replace(ctx context.Context, next func(now *State) (*State, err
 			k.Untell()
 		}
 	}
+	var replaced []*managedkey.Key
 	for _, k := range before.Keys.All() {
 		if now := state.Keys.Lookup(k.Name()); now != k {
-			s.supersede(k, now)
+			s.superseded(k, now)
+			replaced = append(replaced, k)
 		}
 	}
+	s.Afterwards(func() { s.Drop(replaced...) })
 	s.cutOff()
 	return nil
 }
 
-// supersede lets go of a key that is not in force any more; now is the one of
+// State is the one in force.
+func (s *Server) State() *State { return s.state.Load() }
+
+// superseded is called when a key is not in force any more; now is the one of
 // its name that is, if any.
-func (s *Server) supersede(k, now *managedkey.Key) {
+func (s *Server) superseded(k, now *managedkey.Key) {
 	if now == nil || !managedkey.SameDefinition(k, now) && !samePair(k, now) {
 		s.responders.Forget(k.Name())
-	}
-	if k.Handed() {
-		s.Afterwards(func() { s.Drop(k) })
 	}
 }
 
@@ -63,19 +66,21 @@ func (s *Server) Find(ctx context.Context, k *managedkey.Key) error {
 	return err
 }
 
-// dropTime bounds how long a worker is waited for that is to forget.
+// dropTime bounds how long workers are waited for that are to forget.
 const dropTime = 10 * time.Second
 
-// Drop has the worker forget a definition that nobody needs any more.
-func (s *Server) Drop(k *managedkey.Key) {
-	if k.Library == nil || !k.Handed() {
-		return
-	}
+// Drop has the workers forget definitions that nobody needs any more.
+func (s *Server) Drop(keys ...*managedkey.Key) {
 	ctx, cancel := context.WithTimeout(context.Background(), dropTime)
 	defer cancel()
-	_, err := k.Library.Backend.Forget(ctx, &wire.ForgetRequest{Key: k.Handle})
-	if err != nil && !isCode(err, wire.UnknownKey) {
-		s.log.Warn("the worker did not forget a managed key", "key", k.Name(), "library", k.Library.Name, "error", err)
+	for _, k := range keys {
+		if k.Library == nil || !k.Handed() {
+			continue
+		}
+		_, err := k.Library.Backend.Forget(ctx, &wire.ForgetRequest{Key: k.Handle})
+		if err != nil && !isCode(err, wire.UnknownKey) {
+			s.log.Warn("the worker did not forget a managed key", "key", k.Name(), "library", k.Library.Name, "error", err)
+		}
 	}
 }
 

@@ -6,7 +6,10 @@
 package worker
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -140,12 +143,13 @@ func has(processes map[string]*Process, p *Process) bool {
 }
 
 // identity is the same for libraries that may share a process. A file is known
-// by device and inode, so that a link to it is not loaded a second time.
+// by device and inode, so that a link to it is not loaded a second time, and by
+// what is in it: one that was written over is another.
 func identity(l Library) string {
 	file := l.Path
 	if info, err := os.Stat(l.Path); err == nil {
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			file = fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+			file = fmt.Sprintf("%d:%d %s", stat.Dev, stat.Ino, digest(l.Path))
 		}
 	}
 	var env []string
@@ -154,4 +158,18 @@ func identity(l Library) string {
 	}
 	slices.Sort(env)
 	return fmt.Sprintf("%s %q %s", file, l.InitArgs, strings.Join(env, " "))
+}
+
+// digest is empty for a file that cannot be read.
+func digest(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
