@@ -73,23 +73,19 @@ func check(ctx context.Context, path string, out, errOut io.Writer) error {
 // checkLibraries looks at the files that workers will load.
 func checkLibraries(cfg *config.HSMD) error {
 	var faults []error
-	for i := range cfg.Libraries {
-		faults = append(faults, checkLibrary(&cfg.Libraries[i]))
+	for _, l := range cfg.Libraries {
+		f, err := os.Open(l.Path)
+		if err != nil {
+			faults = append(faults, l.Place.Errorf("library", "kms_library %q: %v", l.Name, err))
+			continue
+		}
+		var magic [4]byte
+		if _, err := io.ReadFull(f, magic[:]); err != nil || !bytes.Equal(magic[:], []byte(elf.ELFMAG)) {
+			faults = append(faults, l.Place.Errorf("library", "kms_library %q: %s is no shared object (ELF)", l.Name, l.Path))
+		}
+		f.Close()
 	}
 	return errors.Join(faults...)
-}
-
-func checkLibrary(l *config.Library) error {
-	f, err := os.Open(l.Path)
-	if err != nil {
-		return l.Place.Errorf("library", "kms_library %q: %v", l.Name, err)
-	}
-	defer f.Close()
-	var magic [4]byte
-	if _, err := io.ReadFull(f, magic[:]); err != nil || !bytes.Equal(magic[:], []byte(elf.ELFMAG)) {
-		return l.Place.Errorf("library", "kms_library %q: %s is no shared object (ELF)", l.Name, l.Path)
-	}
-	return nil
 }
 
 func checkStateKey(cfg *config.HSMD) error {

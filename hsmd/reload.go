@@ -119,9 +119,6 @@ func (r *reloading) run(ctx context.Context) (before, state *server.State, err e
 	trying, cancel := context.WithTimeout(ctx, reloadTime)
 	defer cancel()
 	r.now = r.h.srv.State()
-	if err := r.checkLibraries(); err != nil {
-		return nil, nil, err
-	}
 	tried, err := r.prepare(trying)
 	if err != nil {
 		return nil, nil, err
@@ -133,19 +130,6 @@ func (r *reloading) run(ctx context.Context) (before, state *server.State, err e
 		return state, err
 	})
 	return before, state, err
-}
-
-// checkLibraries looks at files that the configuration did not name before. One
-// that was replaced is another matter: its worker runs.
-func (r *reloading) checkLibraries() error {
-	var faults []error
-	for i := range r.cfg.Libraries {
-		c := &r.cfg.Libraries[i]
-		if old := managedkey.FindLibrary(r.now.Libraries, c.Name); old == nil || old.Path != c.Path {
-			faults = append(faults, checkLibrary(c))
-		}
-	}
-	return errors.Join(faults...)
 }
 
 // prepare makes the state of the new file, and tries what is new in it. Where

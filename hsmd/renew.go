@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -142,20 +143,23 @@ type view struct {
 	err    error
 }
 
+// away reports whether there was no answer, be it for now.
+func (v view) away() bool {
+	return errors.Is(v.err, wire.Unavailable) || errors.Is(v.err, context.DeadlineExceeded)
+}
+
 // lookTime is how long workers are waited for.
 const lookTime = 10 * time.Second
 
 // look asks each worker once for its tokens, all at a time. Those that are not
-// running are started. A library that was not there before is left alone: its keys
-// are looked for.
+// running are started.
 func (r *reloading) look(ctx context.Context, state *server.State) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	var mu sync.Mutex
 	var looking sync.WaitGroup
 	for _, l := range state.Libraries {
-		replaces := managedkey.FindLibrary(r.now.Libraries, l.Name) != nil || runsIn(r.now, l.Backend)
-		if _, seen := r.views[l.Backend]; seen || !replaces {
+		if _, seen := r.views[l.Backend]; seen {
 			continue
 		}
 		r.views[l.Backend] = view{}

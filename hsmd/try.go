@@ -18,28 +18,41 @@ import (
 // a fault of the file, with its place.
 func (r *reloading) try(ctx context.Context, state *server.State) (again bool, err error) {
 	tried := map[wire.Service]bool{}
+	var faults []error
 	for i, l := range state.Libraries {
-		old := managedkey.FindLibrary(r.now.Libraries, l.Name)
-		if old == nil || runsIn(r.now, l.Backend) || tried[l.Backend] {
-			continue // there is none that could be as good, or it runs
+		if runsIn(r.now, l.Backend) || tried[l.Backend] {
+			continue
 		}
 		tried[l.Backend] = true
-		kept, err := r.tryWorker(&r.cfg.Libraries[i], l, old, state)
-		if kept || err != nil {
-			return kept, err
+		kept, err := r.tryWorker(&r.cfg.Libraries[i], l, state)
+		if kept {
+			return true, nil
 		}
+		faults = append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return false, err
 	}
 	return r.tryKeys(ctx, state)
 }
 
-// tryWorker decides between a new worker and the old one.
-func (r *reloading) tryWorker(c *config.Library, l, old *managedkey.Library, state *server.State) (kept bool, err error) {
+// tryWorker judges a new worker, against the old one if there is one.
+func (r *reloading) tryWorker(c *config.Library, l *managedkey.Library, state *server.State) (kept bool, err error) {
+	seen, old := r.views[l.Backend], managedkey.FindLibrary(r.now.Libraries, l.Name)
+	if old == nil {
+		switch {
+		case seen.away():
+			r.h.log.Warn("a new library does not answer yet", "library", c.Name)
+		case seen.err != nil:
+			return false, c.Place.Errorf("library", "kms_library %q: %v", c.Name, seen.err)
+		}
+		return false, nil
+	}
 	why, ok := r.renewed[l.Backend]
 	if !ok {
 		why = r.difference(c)
 		r.renewed[l.Backend] = why
 	}
-	seen := r.views[l.Backend]
 	switch {
 	case seen.err != nil && !why.optional:
 		return false, c.Place.Errorf("library", "kms_library %q: its new worker is of no use: %v", c.Name, seen.err)
@@ -74,10 +87,14 @@ func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again boo
 		}
 	}
 	r.tried = append(r.tried, keys...)
-	found := make([]error, len(keys))
+	found := make([]error, len(keys)) // why not
 	var looking sync.WaitGroup
 	slots := make(chan struct{}, maxTries)
 	for i, k := range keys {
+		if seen := r.views[k.Library.Backend]; seen.away() {
+			found[i] = seen.err
+			continue
+		}
 		slots <- struct{}{}
 		looking.Go(func() {
 			defer func() { <-slots }()
