@@ -44,7 +44,7 @@ func (r *reloading) tryWorker(c *config.Library, l *managedkey.Library, state *s
 		case seen.away():
 			r.h.log.Warn("a new library does not answer yet", "library", c.Name)
 		case seen.err != nil:
-			return false, c.Place.Errorf("library", "kms_library %q: %v", c.Name, seen.err)
+			return false, c.Place.Errorf("library", "kms_library %q: %s", c.Name, wire.AsError(seen.err).Message)
 		}
 		return false, nil
 	}
@@ -55,7 +55,7 @@ func (r *reloading) tryWorker(c *config.Library, l *managedkey.Library, state *s
 	}
 	switch {
 	case seen.err != nil && !why.optional:
-		return false, c.Place.Errorf("library", "kms_library %q: its new worker is of no use: %v", c.Name, seen.err)
+		return false, c.Place.Errorf("library", "kms_library %q: its new worker is of no use: %s", c.Name, wire.AsError(seen.err).Message)
 	case seen.err != nil:
 		r.h.log.Error("the new worker of a library is of no use, the old one stays", "library", c.Name, "why_new", why.reason, "error", seen.err)
 	case why == unseenToken && !r.showsMore(l, old, state):
