@@ -16,23 +16,22 @@ type Certificates struct {
 	read map[*listener]*tls.Certificate
 }
 
-// Read reads the certificates anew that a configuration names for the listeners
-// that are open. Nothing changes until [Certificates.Use]. The error joins a
-// fault for each certificate that cannot be used.
+// Read reads the certificates that a configuration names. Nothing changes until
+// [Certificates.Use]. The error joins a fault for each that cannot be used, also
+// of a listener that only a restart opens.
 func (ls *Listeners) Read(configured []config.Listener) (*Certificates, error) {
 	cs := &Certificates{read: map[*listener]*tls.Certificate{}}
 	var faults []error
 	for _, c := range configured {
-		l := ls.find(&c)
-		if l == nil || l.certificate.Load() == nil || c.TLSDisable {
+		if c.Type != "tcp" || c.TLSDisable {
 			continue
 		}
 		certificate, err := certificateOf(c)
 		if err != nil {
 			faults = append(faults, err)
-			continue
+		} else if l := ls.find(&c); l != nil && l.certificate.Load() != nil {
+			cs.read[l] = certificate
 		}
-		cs.read[l] = certificate
 	}
 	return cs, errors.Join(faults...)
 }
