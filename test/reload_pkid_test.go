@@ -189,7 +189,7 @@ func TestReloadPKIDFaults(t *testing.T) {
 			t.Errorf("%s: the listener shows another certificate", what)
 		}
 	}
-	second := files.write(t)
+	files.write(t)
 	check("no HCL", sound+nobody+"listener {", "pkid.hcl:")
 	check("no such user", sound+strings.Replace(nobody, "4711", `"no-such-user"`, 1), "no-such-user")
 	writeOrFail(t, blocked, "zz\n")
@@ -197,7 +197,7 @@ func TestReloadPKIDFaults(t *testing.T) {
 	writeOrFail(t, blocked, "")
 	writeOrFail(t, files.key, "no key\n")
 	check("a TLS key", sound+nobody, "TLS certificate")
-	second = files.write(t)
+	second := files.write(t)
 
 	pkid.Write(t, sound+nobody)
 	if log, taken := pkid.Reload(); !taken {
