@@ -2,6 +2,9 @@ package test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -202,19 +205,24 @@ func TestRequestKeepsItsConfiguration(t *testing.T) {
 	h := daemon.NewHSMD(t, library+hclKey(token, "ca")+everything())
 	h.Start()
 	s := signerOf(t, wireClient(t, h.Socket), "ca")
-	tbs := tbsCertificate(t, s)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := revocationList(t, key)
 
 	begun, rest := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
+		end := len(list) - 100
 		ended <- s.ask(func(r *wire.SignRequest) {
-			r.Parts = io.MultiReader(bytes.NewReader(tbs[:100]), &held{begun, rest}, bytes.NewReader(tbs[100:]))
+			r.Parts = io.MultiReader(bytes.NewReader(list[:end]), &held{begun, rest}, bytes.NewReader(list[end:]))
 		})
 	}()
 	<-begun
 	log := reload(t, h, everything())
 	says(t, log, `"rule removed","rule":"managed_key \"ca\""`, `"rule removed","rule":"kms_library \"softhsm\""`)
-	if err := s.ask(func(r *wire.SignRequest) { r.Message = tbs }); !errors.Is(err, wire.UnknownKey) {
+	if err := s.ask(func(r *wire.SignRequest) { r.Message = list[:1000] }); !errors.Is(err, wire.UnknownKey) {
 		t.Errorf("a request that began after the reload: %v, want unknown key", err)
 	}
 	if n := len(h.WorkerPIDs()); n != 1 {
@@ -227,7 +235,8 @@ func TestRequestKeepsItsConfiguration(t *testing.T) {
 	eventually(t, "the worker ends", func() bool { return len(h.WorkerPIDs()) == 0 })
 }
 
-// held is a part of a message that does not come before it may.
+// held is a part of a message that does not come before it may. When the client
+// comes to it, hsmd has begun to read the message.
 type held struct{ begun, rest chan struct{} }
 
 func (h *held) Read([]byte) (int, error) {
