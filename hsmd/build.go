@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"log/slog"
 	"os"
 
 	"github.com/hsmpki/hsmpki/config"
@@ -13,32 +12,48 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// backends gives each library the service of its worker.
-func backends(workers *worker.Supervisor) func(*config.Library) wire.Service {
-	return func(l *config.Library) wire.Service {
-		return workers.Library(worker.Library{Name: l.Name, Path: l.Path, InitArgs: l.InitArgs, Env: l.Env})
-	}
+// loaded is what a worker loads for a stanza.
+func loaded(l *config.Library) worker.Library {
+	return worker.Library{Name: l.Name, Path: l.Path, InitArgs: l.InitArgs, Env: l.Env}
 }
 
 // build makes the server's state of a configuration: the whole of it, or an
-// error that joins every fault.
-func build(cfg *config.HSMD, stored []managedkey.Record, backend func(*config.Library) wire.Service, log *slog.Logger) (*server.State, error) {
+// error that joins every fault. What is the same in the state in force, or in
+// one that was built of this configuration and tried, is taken over; at the
+// start both are nil.
+func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervisor, before, tried *server.State) (*server.State, error) {
+	sources := managedkey.Sources{Stored: stored, Backend: func(l *config.Library) wire.Service { return workers.Library(loaded(l)) }}
+	if before != nil {
+		sources.Before = &before.Built
+	}
+	if tried != nil {
+		sources.Tried = &tried.Built
+	}
 	table, grantErr := grant.NewTable(cfg.Clients, uint32(os.Getuid()))
-	built, err := managedkey.Build(cfg, managedkey.Sources{Stored: stored, Backend: backend, Log: log})
+	built, err := managedkey.Build(cfg, sources)
 	if err := errors.Join(grantErr, err); err != nil {
 		return nil, err
 	}
 	return &server.State{Grants: table, Built: *built}, nil
 }
 
-// warnings are what a configuration may say but should not say by mistake.
-func warnings(cfg *config.HSMD, table *grant.Table) []string {
+// warnings are what a configuration may say but should not say by mistake, and
+// what it makes of stored keys.
+func warnings(cfg *config.HSMD, state *server.State) []string {
 	var all []string
 	for _, w := range cfg.Warnings {
 		all = append(all, w.Error())
 	}
-	for _, name := range table.NamesOwnUser() {
+	for _, name := range state.Grants.NamesOwnUser() {
 		all = append(all, "client \""+name+"\" names hsmd's own user: whoever takes that client over has hsmd's files as well, and the wall between them is gone")
+	}
+	for _, name := range state.Inactive {
+		all = append(all, "stored managed key \""+name+"\" is inactive: hsmd's configuration defines one of its name")
+	}
+	for _, k := range state.Keys.All() {
+		if k.Library == nil {
+			all = append(all, "stored managed key \""+k.Name()+"\" cannot be used: "+k.Fault)
+		}
 	}
 	return all
 }

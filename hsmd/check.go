@@ -50,11 +50,11 @@ func check(ctx context.Context, path string, out, errOut io.Writer) error {
 	}
 	workers := worker.NewSupervisor(slog.New(slog.DiscardHandler))
 	defer workers.Close()
-	state, err := build(cfg, nil, backends(workers), slog.New(slog.DiscardHandler))
+	state, err := build(cfg, nil, workers, nil, nil)
 	if err := errors.Join(err, checkLibraries(cfg), checkStateKey(cfg)); err != nil {
 		return fail("%v", err)
 	}
-	for _, w := range warnings(cfg, state.Grants) {
+	for _, w := range warnings(cfg, state) {
 		fmt.Fprintln(errOut, "warning:", w)
 	}
 	if !cfg.StateKey.IsSet() {
@@ -102,7 +102,7 @@ func checkStateKey(cfg *config.HSMD) error {
 func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 	fmt.Fprintf(out, "%s is good.\n\nClients\n", cfg.Place.File())
 	if len(cfg.Clients) == 0 {
-		fmt.Fprintln(out, "  no client block: root and hsmd's own user may ask everything, nobody else anything")
+		fmt.Fprintln(out, " ", noClients)
 	}
 	for _, c := range cfg.Clients {
 		fmt.Fprintf(out, "  %s (%s) may: %s\n", c.Name, who(&c), may(&c))
@@ -112,72 +112,20 @@ func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 	}
 	fmt.Fprintln(out, "\nKeys")
 	for _, k := range state.Keys.All() {
-		fmt.Fprintf(out, "  %s\n", describeKey(k))
+		fmt.Fprintf(out, "  %s: %s\n", k.Name(), describeKey(k))
 	}
-	switch {
-	case cfg.WireKeys == nil:
+	if cfg.WireKeys == nil {
 		fmt.Fprintln(out, "  no wire_keys block: no other key can be defined")
-	default:
-		fmt.Fprintf(out, "  clients with \"configure\" may define up to %d more, of libraries %s, on tokens %s\n",
-			cfg.WireKeys.MaxKeys, listed(cfg.WireKeys.Libraries), listed(cfg.WireKeys.Tokens))
+	} else {
+		fmt.Fprintln(out, " ", describeWireKeys(cfg.WireKeys))
 		if cfg.InternalKeys != nil {
-			fmt.Fprintf(out, "  clients with \"generate\" may have keys made on the token of internal_keys, of library %q\n", cfg.InternalKeys.Library)
+			fmt.Fprintln(out, " ", describeInternalKeys(cfg.InternalKeys))
 		}
 	}
 	fmt.Fprintln(out, "\nSockets")
 	for _, l := range cfg.Listeners {
-		fmt.Fprintf(out, "  %s, mode %s%s\n", l.Address, l.SocketMode, prefixed(", group ", l.SocketGroup))
+		fmt.Fprintln(out, " ", describeListener(&l))
 	}
-}
-
-func who(c *config.Client) string {
-	return strings.TrimPrefix(prefixed(" and user ", c.User)+prefixed(" and group ", c.Group), " and ")
-}
-
-func may(c *config.Client) string {
-	words := []string{"describe", "status"}
-	for _, capability := range c.Capabilities {
-		words = append(words, string(capability))
-	}
-	return strings.Join(words, ", ") + ", on keys " + listed(c.Keys)
-}
-
-func describeKey(k *managedkey.Key) string {
-	d, p := &k.Definition, k.Definition.PKCS11
-	words := []string{fmt.Sprintf("%s: %s in library %q", d.Name, algorithm(p), p.Library)}
-	words = append(words, prefixed("token ", p.TokenLabel), prefixed("token serial ", p.TokenSerial), prefixed("key label ", p.KeyLabel), prefixed("key id ", p.KeyID))
-	if p.Slot != nil {
-		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
-	}
-	if d.AllowGenerateKey {
-		words = append(words, "is made when it is missing")
-	}
-	if d.AnyMount {
-		words = append(words, "any mount may use it")
-	}
-	if !k.Signs() {
-		words = append(words, "does not sign (usages)")
-	}
-	var said []string
-	for _, w := range words {
-		if w != "" {
-			said = append(said, w)
-		}
-	}
-	return strings.Join(said, ", ")
-}
-
-// algorithm names a key's algorithm in words.
-func algorithm(p *wire.PKCS11Definition) string {
-	switch p.Mechanism {
-	case managedkey.MechanismRSAPKCS:
-		return strings.TrimSuffix(fmt.Sprintf("RSA PKCS#1 v1.5 %d", p.KeyBits), " 0")
-	case managedkey.MechanismRSAPSS:
-		return strings.TrimSuffix(fmt.Sprintf("RSA-PSS %d", p.KeyBits), " 0")
-	case managedkey.MechanismEdDSA:
-		return "Ed25519"
-	}
-	return strings.TrimSpace("ECDSA " + p.Curve)
 }
 
 // showTokens asks a library what it shows, and says which keys find their token.
@@ -203,18 +151,4 @@ func showTokens(ctx context.Context, out, errOut io.Writer, l *managedkey.Librar
 			fmt.Fprintf(errOut, "warning: managed key %q: %s\n", k.Name(), wire.AsError(err).Message)
 		}
 	}
-}
-
-func listed(words []string) string {
-	if len(words) == 0 {
-		return "(none)"
-	}
-	return strings.Join(words, ", ")
-}
-
-func prefixed(prefix, s string) string {
-	if s == "" {
-		return ""
-	}
-	return prefix + s
 }

@@ -38,7 +38,8 @@ func serverCommand() *cli.Command {
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			if err := serve(ctx, cfg, logger(cfg.LogLevel)); err != nil {
+			log, level := logger(cfg.LogLevel)
+			if err := serve(ctx, cfg, log, level); err != nil {
 				return fail("hsmd: %v", err)
 			}
 			return nil
@@ -46,75 +47,88 @@ func serverCommand() *cli.Command {
 	}
 }
 
-// logger writes text for people and JSON for everybody else, to stderr.
-func logger(level slog.Level) *slog.Logger {
+// logger writes text for people and JSON for everybody else, to stderr, from a
+// level on that can be changed.
+func logger(from slog.Level) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(from)
 	options := &slog.HandlerOptions{Level: level}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, options))
+		return slog.New(slog.NewTextHandler(os.Stderr, options)), level
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	return slog.New(slog.NewJSONHandler(os.Stderr, options)), level
+}
+
+// hsmd is the running daemon. What a reload changes is read and written by one
+// goroutine, in reload.go.
+type hsmd struct {
+	log     *slog.Logger
+	level   *slog.LevelVar
+	store   *managedkey.Store
+	srv     *server.Server
+	started *config.HSMD // what only a restart changes is as it says
+
+	cfg     *config.HSMD // in force
+	workers *worker.Supervisor
 }
 
 // serve runs hsmd until ctx is done. It listens only when everything that a
 // request could need is loaded, so that the first one after a restart succeeds.
-func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger) (err error) {
+func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.LevelVar) (err error) {
 	shareProcessors()
 	if err := hardenProcess(); err != nil {
 		return err
 	}
+	// One that comes while hsmd starts, or reloads, is held for later.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	store, err := openStore(cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	workers := worker.NewSupervisor(log)
-	defer workers.Close()
-	state, err := build(cfg, store.Records(), backends(workers), log)
+	h := &hsmd{log: log, level: level, store: store, started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
+	defer func() { h.workers.Close() }()
+	state, err := build(cfg, store.Records(), h.workers, nil, nil)
 	if err != nil {
 		return err
 	}
-	for _, w := range warnings(cfg, state.Grants) {
-		log.Warn(w)
-	}
-	srv, err := server.New(server.Config{State: state, Store: store, Version: version, Log: log, Now: time.Now})
-	if err != nil {
+	if h.srv, err = server.New(server.Config{State: state, Store: store, Version: version, Log: log, Now: time.Now}); err != nil {
 		return err
 	}
+	config.LogChanges(log, nil, rules(cfg, state))
+	h.warn(cfg, state)
 
 	listeners, err := listen(cfg.Listeners)
 	if err != nil {
 		return err
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	go func() {
-		for {
-			select {
-			case <-hangups:
-				log.Warn("reload is not built yet, restart to take a new configuration")
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
 	log.Info("hsmd is ready", "version", version, "libraries", len(state.Libraries), "keys", len(state.Keys.All()), "clients", len(cfg.Clients))
 	notify(log, daemon.SdNotifyReady)
 
 	var running sync.WaitGroup
 	for _, l := range listeners {
 		running.Go(func() {
-			if err := srv.Serve(ctx, l); err != nil {
+			if err := h.srv.Serve(ctx, l); err != nil {
 				log.Error("a listener ended", "error", err)
 			}
 		})
 	}
+	running.Go(func() { h.reloads(ctx, hangups) })
 	<-ctx.Done()
 	notify(log, daemon.SdNotifyStopping)
 	log.Info("hsmd ends: requests under way may finish")
 	running.Wait()
+	h.srv.Wait()
 	return nil
+}
+
+func (h *hsmd) warn(cfg *config.HSMD, state *server.State) {
+	for _, w := range warnings(cfg, state) {
+		h.log.Warn(w)
+	}
 }
 
 // hardenProcess keeps PINs out of core files and from other processes of this

@@ -67,7 +67,7 @@ func running(t *testing.T, path, socket string) (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- serve(ctx, cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar)) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -195,7 +195,7 @@ func TestStateDirOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := serve(t.Context(), cfg, slog.New(slog.DiscardHandler)); !errors.Is(err, managedkey.ErrInUse) {
+	if err := serve(t.Context(), cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar)); !errors.Is(err, managedkey.ErrInUse) {
 		t.Errorf("a second hsmd: %v", err)
 	}
 	stop()

@@ -20,7 +20,6 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/pkid/api"
 	"github.com/hsmpki/hsmpki/pkid/cli"
-	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
@@ -54,7 +53,8 @@ func serverCommand() *ucli.Command {
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			if err := serve(ctx, cfg, logger(cfg.LogLevel)); err != nil {
+			log, level := logger(cfg.LogLevel)
+			if err := serve(ctx, cfg, log, level); err != nil {
 				return ucli.Exit(fmt.Sprintf("pkid: %v", err), 1)
 			}
 			return nil
@@ -62,18 +62,25 @@ func serverCommand() *ucli.Command {
 	}
 }
 
-// logger writes text for people and JSON for everybody else, to stderr.
-func logger(level slog.Level) *slog.Logger {
+// logger writes text for people and JSON for everybody else, to stderr, from a
+// level on that can be changed.
+func logger(from slog.Level) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(from)
 	options := &slog.HandlerOptions{Level: level}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, options))
+		return slog.New(slog.NewTextHandler(os.Stderr, options)), level
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	return slog.New(slog.NewJSONHandler(os.Stderr, options)), level
 }
 
 // serve runs pkid until ctx is done. hsmd need not be there: what needs it
 // answers 503 until it is.
-func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) {
+func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.LevelVar) (err error) {
+	// One that comes while pkid starts, or reloads, is held for later.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	if err := hardenProcess(); err != nil {
 		return err
 	}
@@ -87,9 +94,9 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 	if err != nil {
 		return err
 	}
-	blocked, err := goodkey.OpenBlocklist(cfg.BlockedKeys)
+	blocked, err := openBlocklist(cfg)
 	if err != nil {
-		return cfg.Place.Errorf("blocked_keys", "%v", err)
+		return err
 	}
 	state, err := pebblestore.Open(pebblestore.Config{Path: cfg.Storage.Path, Log: log})
 	if err != nil {
@@ -107,7 +114,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 	}
 	defer table.Close()
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Peers: peers, APIAddr: cfg.APIAddr, StorageType: cfg.Storage.Type, Version: version, Log: log,
+		Mounts: table, Keys: keys, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})
 	if err != nil {
 		return err
@@ -116,29 +123,19 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger) (err error) 
 	if err != nil {
 		return err
 	}
+	p := &pkid{log: log, level: level, started: cfg, handler: handler, blocked: blocked, listeners: listeners}
+	p.inForce = p.rules(cfg)
+	config.LogChanges(log, nil, p.inForce)
 
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	var background sync.WaitGroup
 	defer background.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	background.Go(func() {
-		for {
-			select {
-			case <-hangups:
-				log.Warn("only the files of blocked_keys are read again; restart to take a new configuration")
-				reloadBlocked(blocked, log)
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
 	background.Go(func() { keys.Watch(ctx, watcher(table, log)) })
 
 	log.Info("pkid is ready", "version", version, "mounts", len(table.List()))
 	notify(log, daemon.SdNotifyReady)
+	background.Go(func() { p.reloads(ctx, hangups) })
 	err = listeners.Serve(ctx, handler, grace)
 	notify(log, daemon.SdNotifyStopping)
 	log.Info("pkid ends")
@@ -153,16 +150,6 @@ func hardenProcess() error {
 		return err
 	}
 	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-}
-
-// reloadBlocked reads the files of blocked_keys again.
-func reloadBlocked(blocked *goodkey.Blocklist, log *slog.Logger) {
-	if err := blocked.Reload(); err != nil {
-		log.Error("the files of blocked_keys were not read again, and what they said before counts", "error", err)
-		return
-	}
-	keys, moduli := blocked.Len()
-	log.Info("read the files of blocked_keys again", "keys", keys, "rsa_moduli", moduli)
 }
 
 // notify tells systemd, where it started pkid and wants to know.

@@ -65,15 +65,21 @@ func newSigner(t *testing.T, p *daemon.Pair) *signer {
 	t.Helper()
 	c := wireClient(t, p.HSMD.Socket)
 	defineOver(t, c, p.Token, "ca")
-	made, err := c.Generate(t.Context(), &wire.GenerateRequest{Key: "ca", ID: "boundary"})
+	return signerOf(t, c, "ca")
+}
+
+// signerOf has a key made that is not there yet.
+func signerOf(t *testing.T, c *wire.Client, name string) *signer {
+	t.Helper()
+	made, err := c.Generate(t.Context(), &wire.GenerateRequest{Key: name, ID: "boundary"})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("key %q: %v", name, err)
 	}
 	key, err := x509.ParsePKIXPublicKey(made.Key.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &signer{c, "ca", key.(*ecdsa.PublicKey), sha256.Sum256(made.Key.PublicKey)}
+	return &signer{c, name, key.(*ecdsa.PublicKey), sha256.Sum256(made.Key.PublicKey)}
 }
 
 // startHSMD is daemon.Start without a pkid: here the test is the client.

@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
@@ -52,7 +53,11 @@ func TestHSMDEndlessMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	spki := sha256.Sum256(made.Key.PublicKey)
-	list := revocationList(t)
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := revocationList(t, key)
 	request := func(parts io.Reader) *wire.SignRequest {
 		return &wire.SignRequest{Key: made.Key.Definition.Name, SPKI: spki[:], Scheme: wire.Ed25519, Parts: parts}
 	}
@@ -99,14 +104,10 @@ func TestHSMDEndlessMessages(t *testing.T) {
 	}
 }
 
-// revocationList makes the to-be-signed bytes of a CRL for an Ed25519 key, too
-// long for one frame.
-func revocationList(t *testing.T) []byte {
+// revocationList makes the to-be-signed bytes of a CRL for a key of this kind,
+// longer than what a client may send before hsmd reads.
+func revocationList(t *testing.T, key crypto.Signer) []byte {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "R"}, SubjectKeyId: []byte{1}, KeyUsage: x509.KeyUsageCRLSign, IsCA: true}
 	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
 	for range 5000 {
@@ -119,6 +120,9 @@ func revocationList(t *testing.T) []byte {
 	parsed, err := x509.ParseRevocationList(der)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if most := (wire.PartWindow + 1) * wire.MaxPart; len(parsed.RawTBSRevocationList) < most {
+		t.Fatalf("a list of %d octets, want %d", len(parsed.RawTBSRevocationList), most)
 	}
 	return parsed.RawTBSRevocationList
 }

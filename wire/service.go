@@ -180,6 +180,17 @@ type WorkerConfig struct {
 	FromWire    bool      `cbor:"4,keyasint,omitempty"` // the PIN came over wire
 	RefusalKey  []byte    `cbor:"5,keyasint,omitempty"` // HMAC key of Refusals
 	Refusals    []Refusal `cbor:"6,keyasint,omitempty"` // PINs that tokens of this library have refused
+	Handle      string    `cbor:"7,keyasint,omitempty"` // what requests to the worker name the definition by; empty: its name
+}
+
+// Handle is what requests to a worker name the definition by. Definitions that
+// follow each other under one name have a handle each, so that requests under
+// way go on with the one that they began with.
+func (r *ConfigureRequest) Handle() string {
+	if r.Worker != nil && r.Worker.Handle != "" {
+		return r.Worker.Handle
+	}
+	return r.Definition.Name
 }
 
 // Refusal remembers a PIN that a token refused, as an HMAC-SHA-256 under

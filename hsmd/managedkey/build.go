@@ -2,7 +2,7 @@ package managedkey
 
 import (
 	"errors"
-	"log/slog"
+	"reflect"
 	"strings"
 
 	"github.com/hsmpki/hsmpki/config"
@@ -12,9 +12,13 @@ import (
 // Built is what a configuration and the stored definitions make together.
 type Built struct {
 	Keys      *Set
-	Libraries []*Library
+	Libraries []*Library    // in the order of the configuration
 	Wire      *WireRules    // nil without wire_keys
 	Internal  *InternalKeys // nil without internal_keys
+
+	// Inactive names the stored keys whose names the configuration has taken.
+	// They are in no set and stay stored.
+	Inactive []string
 }
 
 // Sources are what Build needs besides the configuration.
@@ -23,20 +27,23 @@ type Sources struct {
 	Stored []Record
 	// Backend gives the service that answers for a library.
 	Backend func(*config.Library) wire.Service
-	// Log hears of stored keys that cannot be used.
-	Log *slog.Logger
+	// Before is what is in force, nil at the start. Tried is what was built
+	// last for the same configuration, and looked for since; nil for nothing.
+	Before, Tried *Built
 }
 
 // Build reads the PINs and makes the set of keys. Its error joins every fault,
 // each with its place in the file. A stored key that the configuration does not
 // allow any more is in the set and says why it cannot be used; one whose name
-// the configuration has taken is left out and stays stored.
+// the configuration has taken is left out.
+//
+// Libraries and keys that are the same in what was tried, or is in force, are
+// taken over from there, with what is known of them.
 func Build(c *config.HSMD, s Sources) (*Built, error) {
 	b := &Built{Wire: NewWireRules(c.WireKeys)}
 	var faults []error
 	for i := range c.Libraries {
-		l := &c.Libraries[i]
-		b.Libraries = append(b.Libraries, &Library{Name: l.Name, Path: l.Path, InitArgs: l.InitArgs, MaxSessions: l.MaxSessions, Backend: s.Backend(l)})
+		b.Libraries = append(b.Libraries, s.library(&c.Libraries[i]))
 	}
 	var err error
 	if b.Internal, err = NewInternalKeys(c.InternalKeys); err != nil {
@@ -56,22 +63,71 @@ func Build(c *config.HSMD, s Sources) (*Built, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	b.Keys = NewSet(keys...)
+	configured := NewSet(keys...)
 	for _, r := range s.Stored {
-		name := r.Definition.Name
-		if b.Keys.Lookup(name) != nil {
-			s.Log.Warn("a stored key is inactive: hsmd's configuration defines one of its name", "key", name)
+		if name := r.Definition.Name; configured.Lookup(name) != nil {
+			b.Inactive = append(b.Inactive, name)
 			continue
 		}
-		k := b.stored(r, keys)
-		if k.Library == nil {
-			s.Log.Warn("a stored key cannot be used", "key", name, "reason", k.Fault)
-		}
-		keys = append(keys, k)
+		keys = append(keys, b.stored(r, keys))
 	}
-	b.Keys = NewSet(keys...)
+	b.Keys = NewSet(s.takeOver(keys, b.Wire)...)
 	return b, nil
 }
+
+// library makes the library of a stanza, or takes the one that is there.
+func (s *Sources) library(c *config.Library) *Library {
+	l := &Library{Name: c.Name, Path: c.Path, InitArgs: c.InitArgs, MaxSessions: c.MaxSessions, Backend: s.Backend(c)}
+	for _, b := range []*Built{s.Tried, s.Before} {
+		if b == nil {
+			continue
+		}
+		if there := b.library(c.Name); there != nil && *there == *l {
+			return there
+		}
+	}
+	return l
+}
+
+// takeOver replaces the keys that are there already. A key that came over the
+// wire is found anew where its rules have changed, or there is a key now that
+// did not come over the wire: the two may be one, by whatever words each is
+// named.
+func (s *Sources) takeOver(keys []*Key, rules *WireRules) []*Key {
+	if s.Before == nil {
+		return keys
+	}
+	taken, unknown := make([]*Key, len(keys)), !reflect.DeepEqual(s.Before.Wire, rules)
+	for i, k := range keys {
+		taken[i] = s.Before.alike(k)
+		unknown = unknown || taken[i] == nil && k.Source != wire.SourceWire
+	}
+	for i, k := range keys {
+		if taken[i] != nil && !(unknown && k.Source == wire.SourceWire) {
+			continue
+		}
+		if taken[i] = s.Tried.alike(k); taken[i] == nil {
+			taken[i] = k
+		}
+	}
+	return taken
+}
+
+// alike gives the key that is the same as k in all that was not found.
+func (b *Built) alike(k *Key) *Key {
+	if b == nil {
+		return nil
+	}
+	there := b.Keys.Lookup(k.Name())
+	if there != nil && there.Source == k.Source && there.Owner == k.Owner && there.Library == k.Library &&
+		there.Fault == k.Fault && SameDefinition(there, k) {
+		return there
+	}
+	return nil
+}
+
+// SameDefinition reports whether two keys are defined alike, PIN included.
+func SameDefinition(a, b *Key) bool { return reflect.DeepEqual(a.Definition, b.Definition) }
 
 // configured makes the key of a managed_key block.
 func (b *Built) configured(c *config.ManagedKey, before []*Key) (*Key, error) {
@@ -87,7 +143,7 @@ func (b *Built) configured(c *config.ManagedKey, before []*Key) (*Key, error) {
 	if l == nil {
 		return nil, c.Place.Errorf("library", "managed_key %q: there is no kms_library %q", c.Name, d.PKCS11.Library)
 	}
-	k := NewKey(d, wire.SourceConfig, l, nil)
+	k := NewKey(d, wire.SourceConfig, l)
 	for _, other := range before {
 		if NamesSameKey(k, other) {
 			return nil, c.Place.Errorf("", "managed_key %q names the same key as managed_key %q", c.Name, other.Name())
@@ -99,7 +155,7 @@ func (b *Built) configured(c *config.ManagedKey, before []*Key) (*Key, error) {
 // stored makes the key of a stored definition, under the rules of today.
 func (b *Built) stored(r Record, others []*Key) *Key {
 	d := r.Definition
-	k := NewKey(d, r.Source, nil, nil)
+	k := NewKey(d, r.Source, nil)
 	k.Owner = r.Owner
 	library := b.library(d.PKCS11.Library)
 	if library == nil {

@@ -25,6 +25,9 @@ func NewInternalKeys(c *config.InternalKeys) (*InternalKeys, error) {
 	return k, tokenFromConfig(&k.token, &c.Token)
 }
 
+// Token is how the token is found and logged in to, with the PIN.
+func (k *InternalKeys) Token() *wire.PKCS11Definition { return &k.token }
+
 // Definition makes the definition of a new key. Its label ends in the caller's
 // id, so that it is found again by a caller who does not know how an earlier
 // try ended.

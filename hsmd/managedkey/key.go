@@ -9,6 +9,7 @@ package managedkey
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync/atomic"
 
@@ -54,35 +55,38 @@ type Key struct {
 	// reach the key any more; Fault then says why.
 	Library *Library
 	Fault   string
+	// Handle is what the backend knows this definition by. No other Key has it:
+	// one that replaces this one leaves the requests alone that began with it.
+	Handle string
 
 	public atomic.Pointer[Public]
-	told   atomic.Bool   // the backend has the definition
-	turn   chan struct{} // taken by who tells; shared with the key that it replaces
-	look   chan struct{} // taken by who looks for the key pair
+	last   atomic.Pointer[Public] // the last that was found
+	told   atomic.Bool            // the backend has the definition as it is to be
+	handed atomic.Bool            // the backend may have the definition
+	turn   chan struct{}          // taken by who tells
+	look   chan struct{}          // taken by who looks for the key pair
 }
 
-// NewKey makes a Key. Where it replaces another of its name, the two take turns
-// at telling the backend.
-func NewKey(d wire.Definition, source wire.Source, library *Library, replaced *Key) *Key {
-	k := &Key{Definition: d, Source: source, Library: library, look: make(chan struct{}, 1)}
-	if replaced != nil {
-		k.turn = replaced.turn
-		return k
-	}
-	k.turn = make(chan struct{}, 1)
-	return k
+// made counts the keys of this process, for their handles.
+var made atomic.Uint64
+
+// NewKey makes a Key.
+func NewKey(d wire.Definition, source wire.Source, library *Library) *Key {
+	return &Key{Definition: d, Source: source, Library: library, Handle: fmt.Sprintf("%s#%d", d.Name, made.Add(1)),
+		turn: make(chan struct{}, 1), look: make(chan struct{}, 1)}
 }
 
 // Tell has the backend told of the definition, and once it succeeded not again
-// until [Key.Untell]. One caller for each name runs tell at a time.
+// until [Key.Untell]. One caller runs tell at a time.
 func (k *Key) Tell(ctx context.Context, tell func() error) error {
 	if k.told.Load() {
 		return nil
 	}
-	return k.Turn(ctx, func() error {
+	return k.alone(ctx, k.turn, func() error {
 		if k.told.Load() {
 			return nil
 		}
+		k.handed.Store(true)
 		if err := tell(); err != nil {
 			return err
 		}
@@ -94,8 +98,9 @@ func (k *Key) Tell(ctx context.Context, tell func() error) error {
 // Untell has the next Tell tell the backend again.
 func (k *Key) Untell() { k.told.Store(false) }
 
-// Turn runs do while nobody else tells the backend of a key of this name.
-func (k *Key) Turn(ctx context.Context, do func() error) error { return k.alone(ctx, k.turn, do) }
+// Handed reports whether the backend may have the definition, and is to be told
+// when it is of no use any more.
+func (k *Key) Handed() bool { return k.handed.Load() }
 
 // Look runs do while nobody else looks for the key pair.
 func (k *Key) Look(ctx context.Context, do func() error) error { return k.alone(ctx, k.look, do) }
@@ -117,7 +122,15 @@ func (k *Key) Name() string { return k.Definition.Name }
 func (k *Key) Public() *Public { return k.public.Load() }
 
 // Found keeps what was learned of the key pair; nil forgets it.
-func (k *Key) Found(p *Public) { k.public.Store(p) }
+func (k *Key) Found(p *Public) {
+	if p != nil {
+		k.last.Store(p)
+	}
+	k.public.Store(p)
+}
+
+// Last is the key pair that was found last, also when it is forgotten or gone.
+func (k *Key) Last() *Public { return k.last.Load() }
 
 // Signs reports whether the definition's usages have signing among them.
 func (k *Key) Signs() bool {

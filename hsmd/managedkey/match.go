@@ -2,6 +2,7 @@ package managedkey
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hsmpki/hsmpki/wire"
@@ -45,20 +46,28 @@ func differ(a, b string) bool { return a != "" && b != "" && a != b }
 func ResolveToken(p *wire.PKCS11Definition, tokens []wire.TokenStatus) (*wire.TokenStatus, error) {
 	var found *wire.TokenStatus
 	for i := range tokens {
-		t := &tokens[i]
-		if p.Slot != nil && *p.Slot != t.Slot || differ(p.TokenLabel, t.Label) || differ(p.TokenSerial, t.Serial) ||
-			p.TokenLabel != "" && t.Label == "" || p.TokenSerial != "" && t.Serial == "" {
+		if !selects(p, &tokens[i]) {
 			continue
 		}
 		if found != nil {
 			return nil, wire.Errorf(wire.Invalid, "library %q shows more than one token with %s", p.Library, selector(p))
 		}
-		found = t
+		found = &tokens[i]
 	}
 	if found == nil {
 		return nil, wire.Errorf(wire.Invalid, "library %q shows no token with %s", p.Library, selector(p))
 	}
 	return found, nil
+}
+
+// Shown reports whether a token that a definition selects is among those that
+// its library shows.
+func Shown(p *wire.PKCS11Definition, tokens []wire.TokenStatus) bool {
+	return slices.ContainsFunc(tokens, func(t wire.TokenStatus) bool { return selects(p, &t) })
+}
+
+func selects(p *wire.PKCS11Definition, t *wire.TokenStatus) bool {
+	return (p.Slot == nil || *p.Slot == t.Slot) && (p.TokenLabel == "" || p.TokenLabel == t.Label) && (p.TokenSerial == "" || p.TokenSerial == t.Serial)
 }
 
 func selector(p *wire.PKCS11Definition) string {

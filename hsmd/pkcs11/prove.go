@@ -27,7 +27,7 @@ func (s *Service) prove(ctx context.Context, k *key, f *found) error {
 	}
 	message := make([]byte, 64)
 	rand.Read(message)
-	response, err := s.Sign(ctx, &wire.SignRequest{Key: k.definition.Name, SPKI: f.id[:], Scheme: scheme, Message: message})
+	response, err := s.sign(ctx, k, &wire.SignRequest{SPKI: f.id[:], Scheme: scheme, Message: message})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type Service struct {
 	module      *module
 	library     wire.WorkerConfig
 	maxSessions int
-	keys        map[string]*key
+	keys        map[string]*key // by handle
 	known       map[uint]*token // by slot
 	refusals    []wire.Refusal  // since the start
 	refused     map[string]bool // fingerprints of the PINs in refusals
@@ -72,7 +72,7 @@ func (s *Service) Configure(_ context.Context, req *wire.ConfigureRequest) (*wir
 	if d.PKCS11 == nil {
 		return nil, wire.Errorf(wire.Invalid, "managed key %q is not of PKCS#11", d.Name)
 	}
-	s.keys[d.Name] = newKey(d, *req.Worker)
+	s.keys[req.Handle()] = newKey(d, *req.Worker)
 	return &wire.ConfigureResponse{UUID: d.UUID}, nil
 }
 

@@ -20,13 +20,18 @@ const maxMessage = 16 << 20
 
 var buffers = sync.Pool{New: func() any { return new([maxSignature]byte) }}
 
-// Sign implements [wire.Service]. A session or login that was lost under it is
-// made up for once.
+// Sign implements [wire.Service].
 func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignResponse, error) {
 	k, err := s.lookup(req.Key)
 	if err != nil {
 		return nil, err
 	}
+	return s.sign(ctx, k, req)
+}
+
+// sign signs with a key, whatever the request calls it. A session or login that
+// was lost under it is made up for once.
+func (s *Service) sign(ctx context.Context, k *key, req *wire.SignRequest) (*wire.SignResponse, error) {
 	if err := gather(req); err != nil {
 		return nil, err
 	}
@@ -35,7 +40,7 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		return nil, err
 	}
 	if uint64(mech.id) != k.definition.PKCS11.Mechanism {
-		return nil, wire.Errorf(wire.Invalid, "managed key %q has mechanism 0x%04x, which does not make %s", req.Key, k.definition.PKCS11.Mechanism, req.Scheme)
+		return nil, wire.Errorf(wire.Invalid, "managed key %q has mechanism 0x%04x, which does not make %s", k.definition.Name, k.definition.PKCS11.Mechanism, req.Scheme)
 	}
 	if k.running != nil {
 		select {
@@ -51,10 +56,10 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 			return nil, err
 		}
 		if subtle.ConstantTimeCompare(req.SPKI, f.id[:]) != 1 {
-			return nil, wire.Errorf(wire.KeyChanged, "managed key %q is not the key pair that was asked for", req.Key)
+			return nil, wire.Errorf(wire.KeyChanged, "managed key %q is not the key pair that was asked for", k.definition.Name)
 		}
 		if !f.signs(req.Scheme) {
-			return nil, wire.Errorf(wire.Invalid, "managed key %q is on a curve that %s is not for", req.Key, req.Scheme)
+			return nil, wire.Errorf(wire.Invalid, "managed key %q is on a curve that %s is not for", k.definition.Name, req.Scheme)
 		}
 		signature, call, err := f.sign(ctx, mech, data)
 		if err == nil {

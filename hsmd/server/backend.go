@@ -13,11 +13,6 @@ func (s *Server) tell(ctx context.Context, k *managedkey.Key) error {
 		return wire.Errorf(wire.Invalid, "managed key %q cannot be used: %s", k.Name(), k.Fault)
 	}
 	return k.Tell(ctx, func() error {
-		// A definition that was replaced while its turn came must not be told
-		// after the one that replaced it.
-		if s.state.Load().Keys.Lookup(k.Name()) != k {
-			return wire.Errorf(wire.Unavailable, "the definition of managed key %q was replaced just now", k.Name())
-		}
 		l := k.Library
 		_, err := l.Backend.Configure(ctx, &wire.ConfigureRequest{Definition: k.Definition, Worker: &wire.WorkerConfig{
 			Library:     l.Path,
@@ -26,6 +21,7 @@ func (s *Server) tell(ctx context.Context, k *managedkey.Key) error {
 			FromWire:    k.Source == wire.SourceWire,
 			RefusalKey:  s.store.RefusalKey(l.Path),
 			Refusals:    s.store.Refusals(l.Path),
+			Handle:      k.Handle,
 		}})
 		return s.backendError(ctx, l, err)
 	})

@@ -15,6 +15,7 @@ import (
 // Configure defines a key over the wire, as far as wire_keys allows it. The
 // token is not touched; the first use does that.
 func (c *session) Configure(ctx context.Context, req *wire.ConfigureRequest) (*wire.ConfigureResponse, error) {
+	defer c.srv.begin().end()
 	if req.Worker != nil {
 		return nil, wire.Errorf(wire.Invalid, "what concerns workers is between hsmd and them")
 	}
@@ -31,6 +32,9 @@ func (c *session) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 		return nil, err
 	}
 	s := c.srv
+	if err := s.crowded(); err != nil {
+		return nil, err
+	}
 	if err := s.beginChange(ctx); err != nil {
 		return nil, err
 	}
@@ -49,8 +53,8 @@ func (c *session) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 	}
 	s.state.Store(state.withKeys(state.Keys.With(k)))
 	s.responders.Forget(d.Name)
-	if existing != nil && existing.Library != nil && existing.Library != k.Library {
-		s.drop(ctx, existing)
+	if existing != nil {
+		s.Afterwards(func() { s.Drop(existing) })
 	}
 	s.log.Info("defined a managed key", "key", d.Name, "library", k.Library.Name, "uid", c.peer.UID)
 	return &wire.ConfigureResponse{UUID: k.Definition.UUID}, nil
@@ -82,7 +86,7 @@ func (s *State) define(d *wire.Definition, existing *managedkey.Key) (*managedke
 	} else {
 		d.UUID = existing.Definition.UUID
 	}
-	k := managedkey.NewKey(*d, wire.SourceWire, library, existing)
+	k := managedkey.NewKey(*d, wire.SourceWire, library)
 	for _, other := range s.Keys.All() {
 		if other.Source != wire.SourceWire && managedkey.NamesSameKey(k, other) {
 			return nil, wire.Errorf(wire.Denied, "managed key %q would be the key that %s names %q", d.Name, whoDefined(other), other.Name())
@@ -94,7 +98,11 @@ func (s *State) define(d *wire.Definition, existing *managedkey.Key) (*managedke
 // Forget drops a definition that Configure or Generate made. The key in the
 // token stays.
 func (c *session) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.ForgetResponse, error) {
+	defer c.srv.begin().end()
 	s := c.srv
+	if err := s.crowded(); err != nil {
+		return nil, err
+	}
 	if err := s.beginChange(ctx); err != nil {
 		return nil, err
 	}
@@ -112,24 +120,10 @@ func (c *session) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.Fo
 	}
 	state := s.state.Load()
 	s.state.Store(state.withKeys(state.Keys.Without(k.Name())))
-	s.responders.Forget(k.Name())
-	if k.Library != nil {
-		s.drop(ctx, k)
-	}
+	s.superseded(k, nil)
+	s.Afterwards(func() { s.Drop(k) })
 	s.log.Info("forgot a managed key", "key", k.Name(), "uid", c.peer.UID)
 	return &wire.ForgetResponse{}, nil
-}
-
-// drop has the backend forget a definition that is not in force any more. That
-// it fails is no failure of the request: nobody can name the key.
-func (s *Server) drop(ctx context.Context, k *managedkey.Key) {
-	err := k.Turn(ctx, func() error {
-		_, err := k.Library.Backend.Forget(ctx, &wire.ForgetRequest{Key: k.Name()})
-		return err
-	})
-	if err != nil && !isCode(err, wire.UnknownKey) {
-		s.log.Warn("the worker did not forget a managed key", "key", k.Name(), "library", k.Library.Name, "error", err)
-	}
 }
 
 // stateAgain is when a caller may try again after hsmd's state could not be

@@ -242,7 +242,7 @@ func TestRefusedPINIsRememberedAcrossRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := h.token.told["root"].Worker
+	told := h.token.toldOf("root").Worker
 	if len(told.Refusals) != 1 || len(told.RefusalKey) != 32 || told.Library != "/lib/soft.so" || told.FromWire {
 		t.Errorf("the new worker was told %+v", told)
 	}

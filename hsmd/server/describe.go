@@ -15,6 +15,7 @@ const maxFinds = 8
 // Describe tells what is known of keys. With Find their libraries are asked,
 // whatever was known before: a key may be gone.
 func (c *session) Describe(ctx context.Context, req *wire.DescribeRequest) (*wire.DescribeResponse, error) {
+	defer c.srv.begin().end()
 	keys, err := c.described(req.Key)
 	if err != nil {
 		return nil, err
@@ -72,6 +73,7 @@ func info(k *managedkey.Key, public *managedkey.Public, err error) wire.KeyInfo 
 // Status tells how hsmd and its libraries are. No library is waited for longer
 // than ctx; one that does not answer has a fault.
 func (c *session) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusResponse, error) {
+	defer c.srv.begin().end()
 	state, g := c.now()
 	if !g.Has(grant.Status) {
 		return nil, c.refused(grant.Status, "")

@@ -38,7 +38,7 @@ func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Publi
 			return nil, err
 		}
 	}
-	answer, err := k.Library.Backend.Describe(ctx, &wire.DescribeRequest{Key: k.Name(), Find: true})
+	answer, err := k.Library.Backend.Describe(ctx, &wire.DescribeRequest{Key: k.Handle, Find: true})
 	if err == nil && len(answer.Keys) != 1 {
 		err = wire.Errorf(wire.Internal, "the worker of library %q describes %d keys named %q", k.Library.Name, len(answer.Keys), k.Name())
 	}
@@ -71,9 +71,6 @@ func (s *Server) found(k *managedkey.Key, spki []byte) (*managedkey.Public, erro
 		k.Found(nil)
 		return nil, err
 	}
-	if k.Source != wire.SourceWire {
-		s.protected.Store(p.ID, k.Name())
-	}
 	if err := s.notAnothers(k, p); err != nil {
 		k.Found(nil)
 		return nil, err
@@ -89,24 +86,19 @@ func (s *Server) notAnothers(k *managedkey.Key, p *managedkey.Public) error {
 	if k.Source != wire.SourceWire {
 		return nil
 	}
-	state := s.state.Load()
-	owner := state.owner(p)
-	if name, ok := s.protected.Load(p.ID); ok && owner == nil {
-		owner = state.Keys.Lookup(name.(string))
-	}
-	if owner == nil || owner.Source == wire.SourceWire {
+	owner := s.state.Load().owner(p)
+	if owner == nil {
 		return nil
 	}
 	s.quiet.warn("a key defined over the wire is another's", "key", k.Name(), "of", owner.Name())
 	return wire.Errorf(wire.Denied, "managed key %q is the key that %s names %q", k.Name(), whoDefined(owner), owner.Name())
 }
 
-// owner finds a key that is not of the wire by its public key. Several names may
-// be one key pair's; protected has only the one that was found last, which may
-// be forgotten.
+// owner finds a key that is not of the wire by its public key: also one that is
+// away just now, since it was that pair.
 func (s *State) owner(p *managedkey.Public) *managedkey.Key {
 	for _, k := range s.Keys.All() {
-		if known := k.Public(); k.Source != wire.SourceWire && known != nil && known.ID == p.ID {
+		if known := k.Last(); k.Source != wire.SourceWire && known != nil && known.ID == p.ID {
 			return k
 		}
 	}

@@ -12,6 +12,7 @@ import (
 // Generate makes the key of a definition, or a key that hsmd names. It is safe
 // to repeat: a key that is there already is the answer, and is never replaced.
 func (c *session) Generate(ctx context.Context, req *wire.GenerateRequest) (*wire.GenerateResponse, error) {
+	defer c.srv.begin().end()
 	if !soundID(req.ID) {
 		return nil, wire.Errorf(wire.Invalid, "the id of a generate request must be 1 to 64 of a-z, 0-9 and '-'")
 	}
@@ -44,7 +45,7 @@ func (c *session) findOrGenerate(ctx context.Context, k *managedkey.Key, req *wi
 	if !k.Definition.AllowGenerateKey {
 		return nil, wire.Errorf(wire.Denied, "the key of %q does not exist, and its definition has no allow_generate_key", k.Name())
 	}
-	answer, err := k.Library.Backend.Generate(ctx, &wire.GenerateRequest{Key: k.Name(), ID: req.ID, Context: req.Context})
+	answer, err := k.Library.Backend.Generate(ctx, &wire.GenerateRequest{Key: k.Handle, ID: req.ID, Context: req.Context})
 	if err != nil {
 		return nil, s.backendError(ctx, k.Library, err)
 	}
@@ -96,7 +97,7 @@ func (c *session) internal(ctx context.Context, req *wire.GenerateRequest) (*man
 	if library == nil {
 		return nil, wire.Errorf(wire.Invalid, "hsmd knows no kms_library %q", d.PKCS11.Library)
 	}
-	k := managedkey.NewKey(d, wire.SourceInternal, library, nil)
+	k := managedkey.NewKey(d, wire.SourceInternal, library)
 	k.Owner = c.peer.UID
 	if err := s.store.Put(managedkey.Record{Definition: k.Shown(), Source: wire.SourceInternal, Owner: k.Owner}); err != nil {
 		return nil, notKept(d.Name, err)

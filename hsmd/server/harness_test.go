@@ -113,7 +113,7 @@ func (h *hsmd) open() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	built, err := managedkey.Build(h.config, managedkey.Sources{Stored: store.Records(), Log: log,
+	built, err := managedkey.Build(h.config, managedkey.Sources{Stored: store.Records(),
 		Backend: func(*config.Library) wire.Service { return h.token }})
 	if err != nil {
 		h.t.Fatal(err)
@@ -256,7 +256,7 @@ func (h *hsmd) state() *server.State {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	built, err := managedkey.Build(h.config, managedkey.Sources{Log: slog.New(slog.DiscardHandler),
+	built, err := managedkey.Build(h.config, managedkey.Sources{
 		Backend: func(*config.Library) wire.Service { return h.token }})
 	if err != nil {
 		h.t.Fatal(err)

@@ -45,6 +45,7 @@ type Config struct {
 type Server struct {
 	state    atomic.Pointer[State]
 	changing chan struct{} // held by who changes the state
+	era      atomic.Pointer[era]
 	store    *managedkey.Store
 	version  string
 	log      *slog.Logger
@@ -53,19 +54,22 @@ type Server struct {
 	quiet    *quiet
 
 	responders responder.Table
-
-	// protected has the public keys, by SHA-256, that were found for names
-	// which did not come over the wire, and the name.
-	protected sync.Map
+	afterwards afterwards
 
 	maxConnections, maxPerUser int
 	drain                      time.Duration
 
-	mu          sync.Mutex
-	connections int
-	perUser     map[uint32]int
-	held        map[uint32]int // messages that are held whole, of each user
-	running     sync.WaitGroup
+	mu      sync.Mutex
+	open    map[*connection]struct{}
+	perUser map[uint32]int
+	held    map[uint32]int // messages that are held whole, of each user
+	running sync.WaitGroup
+}
+
+// connection is one that is open.
+type connection struct {
+	peer   unixsock.Peer
+	cutOff context.CancelFunc
 }
 
 // New makes a Server.
@@ -78,7 +82,7 @@ func New(c Config) (*Server, error) {
 		store:    c.Store, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
-		perUser: map[uint32]int{}, held: map[uint32]int{},
+		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]int{},
 	}
 	if s.maxConnections == 0 {
 		s.maxConnections = 256
@@ -89,6 +93,8 @@ func New(c Config) (*Server, error) {
 	if s.drain == 0 {
 		s.drain = 10 * time.Second
 	}
+	s.afterwards.idle.L = &s.afterwards.mu
+	s.era.Store(newEra())
 	s.state.Store(c.State)
 	return s, nil
 }
@@ -136,13 +142,19 @@ func (s *Server) accept(ctx context.Context, conn net.Conn) {
 		conn.Close()
 		return
 	}
-	if !s.admit(peer.UID) {
+	ctx, cancel := context.WithCancel(ctx)
+	c := &connection{peer: peer, cutOff: cancel}
+	if !s.admit(c) {
 		s.quiet.warn("too many connections", "uid", peer.UID, "pid", peer.PID)
+		cancel()
 		conn.Close()
 		return
 	}
+	if _, ok := s.state.Load().Grants.Grant(peer); !ok {
+		cancel() // a new configuration came in between, and did not see it
+	}
 	s.running.Go(func() {
-		defer s.leave(peer.UID)
+		defer s.leave(c)
 		s.converse(ctx, conn, peer)
 	})
 }
@@ -163,21 +175,24 @@ func (s *Server) converse(ctx context.Context, conn net.Conn, peer unixsock.Peer
 	s.log.Debug("disconnected", "uid", peer.UID, "pid", peer.PID)
 }
 
-func (s *Server) admit(uid uint32) bool {
+func (s *Server) admit(c *connection) bool {
+	uid := c.peer.UID
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.connections >= s.maxConnections || s.perUser[uid] >= s.maxPerUser {
+	if len(s.open) >= s.maxConnections || s.perUser[uid] >= s.maxPerUser {
 		return false
 	}
-	s.connections++
+	s.open[c] = struct{}{}
 	s.perUser[uid]++
 	return true
 }
 
-func (s *Server) leave(uid uint32) {
+func (s *Server) leave(c *connection) {
+	uid := c.peer.UID
+	c.cutOff() // releases the context
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.connections--
+	delete(s.open, c)
 	if s.perUser[uid]--; s.perUser[uid] == 0 {
 		delete(s.perUser, uid)
 	}

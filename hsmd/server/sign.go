@@ -32,6 +32,7 @@ const (
 // was not recognised to its last octet, and no signature leaves that was not
 // checked.
 func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignResponse, error) {
+	defer c.srv.begin().end()
 	// Step 1: the request itself. A digest could be of anything.
 	if len(req.Digest) > 0 {
 		return nil, wire.Errorf(wire.Invalid, "hsmd signs messages, not digests")
@@ -183,7 +184,7 @@ func (c *session) notSigned(k *managedkey.Key, req *wire.SignRequest, err error)
 // signature with the public key. One that does not verify stays here: a fault
 // while signing can give the private key away, and a library may be lying.
 func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey.Public, scheme wire.SignatureScheme, signed []byte, note string) ([]byte, error) {
-	req := &wire.SignRequest{Key: k.Name(), SPKI: public.ID[:], Scheme: scheme, Context: note}
+	req := &wire.SignRequest{Key: k.Handle, SPKI: public.ID[:], Scheme: scheme, Context: note}
 	if scheme.Hash() != 0 {
 		req.Digest = signed
 	} else {

@@ -79,7 +79,7 @@ internal_keys {
 	defer store.Close()
 	library := pkcs11.New(logger)
 	defer library.Close(true)
-	built := must[*managedkey.Built](t)(managedkey.Build(cfg, managedkey.Sources{Log: logger, Backend: func(*config.Library) wire.Service { return library }}))
+	built := must[*managedkey.Built](t)(managedkey.Build(cfg, managedkey.Sources{Backend: func(*config.Library) wire.Service { return library }}))
 	table, err := grant.NewTable([]config.Client{{Name: "me", User: uid(), Capabilities: []config.Capability{config.CapGenerate}}}, own)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ const testLabel = "hsmd test signature"
 
 // Test signs a message that hsmd makes. It does not make a key that is missing.
 func (c *session) Test(ctx context.Context, req *wire.TestRequest) (*wire.TestResponse, error) {
+	defer c.srv.begin().end()
 	k, err := c.key(grant.Test, req.Key)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type token struct {
 	keys  map[string]crypto.Signer // by CKA_LABEL
 	ids   map[string]string        // CKA_ID to CKA_LABEL
 
-	told    map[string]*wire.ConfigureRequest
+	told    map[string]*wire.ConfigureRequest // by handle
 	refused []wire.Refusal
 	calls   map[string]int
 
@@ -42,6 +42,18 @@ func (t *token) count(what string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.calls[what]
+}
+
+// toldOf is what the worker was told of a name last; nil for nothing.
+func (t *token) toldOf(name string) (last *wire.ConfigureRequest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.told {
+		if c.Definition.Name == name && (last == nil || len(c.Worker.Handle) > len(last.Worker.Handle) || c.Worker.Handle > last.Worker.Handle) {
+			last = c
+		}
+	}
+	return last
 }
 
 // enter counts a call and finds the definition.
@@ -157,7 +169,7 @@ func (t *token) Configure(_ context.Context, req *wire.ConfigureRequest) (*wire.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.calls["configure"]++
-	t.told[req.Definition.Name] = req
+	t.told[req.Handle()] = req
 	return &wire.ConfigureResponse{UUID: req.Definition.UUID}, nil
 }
 

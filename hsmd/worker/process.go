@@ -14,6 +14,7 @@ import (
 // another is started and told every definition again, and what can safely be
 // repeated is.
 type Process struct {
+	id      string // identity of the library when the process was made
 	library Library
 	log     *slog.Logger
 
@@ -21,35 +22,35 @@ type Process struct {
 
 	mu          sync.Mutex
 	running     *running
-	definitions map[string]*wire.ConfigureRequest
-	failures    int // starts in a row that did not last
+	definitions map[string]*wire.ConfigureRequest // by handle
+	failures    int                               // starts in a row that did not last
 	notBefore   time.Time
 	closed      bool
 }
 
 var _ wire.Service = (*Process)(nil)
 
-func newProcess(l Library, log *slog.Logger) *Process {
-	return &Process{library: l, log: log, starting: make(chan struct{}, 1), definitions: map[string]*wire.ConfigureRequest{}}
+func newProcess(id string, l Library, log *slog.Logger) *Process {
+	return &Process{id: id, library: l, log: log, starting: make(chan struct{}, 1), definitions: map[string]*wire.ConfigureRequest{}}
 }
 
 // Configure implements [wire.Service]. The definition is kept for the workers
 // to come.
 func (p *Process) Configure(ctx context.Context, req *wire.ConfigureRequest) (*wire.ConfigureResponse, error) {
-	name := req.Definition.Name
+	handle := req.Handle()
 	p.mu.Lock()
-	before := p.definitions[name]
-	p.definitions[name] = req
+	before := p.definitions[handle]
+	p.definitions[handle] = req
 	p.mu.Unlock()
 	answer, err := ask(ctx, p, true, func(s wire.Service) (*wire.ConfigureResponse, error) { return s.Configure(ctx, req) })
 	if errors.Is(err, wire.Invalid) {
 		// A definition that a worker refuses would keep each next one from starting.
 		p.mu.Lock()
-		if p.definitions[name] == req {
+		if p.definitions[handle] == req {
 			if before == nil {
-				delete(p.definitions, name)
+				delete(p.definitions, handle)
 			} else {
-				p.definitions[name] = before
+				p.definitions[handle] = before
 			}
 		}
 		p.mu.Unlock()
@@ -57,11 +58,15 @@ func (p *Process) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 	return answer, err
 }
 
-// Forget implements [wire.Service].
+// Forget implements [wire.Service]. No worker is started to forget something.
 func (p *Process) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.ForgetResponse, error) {
 	p.mu.Lock()
 	delete(p.definitions, req.Key)
+	idle := p.closed || p.running == nil
 	p.mu.Unlock()
+	if idle {
+		return &wire.ForgetResponse{}, nil
+	}
 	return ask(ctx, p, false, func(s wire.Service) (*wire.ForgetResponse, error) { return s.Forget(ctx, req) })
 }
 
@@ -146,7 +151,7 @@ func (p *Process) worker(ctx context.Context) (*running, error) {
 	return r, nil
 }
 
-var errClosed = wire.Errorf(wire.Unavailable, "hsmd is shutting down")
+var errClosed = wire.Errorf(wire.Unavailable, "the worker has been ended, by hsmd's end or a new configuration")
 
 // current is the worker that runs, nil if there is none.
 func (p *Process) current() (*running, error) {

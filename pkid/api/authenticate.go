@@ -34,7 +34,7 @@ func (h *Handler) authenticate(req *http.Request) identity {
 	if from.Peer == nil || hasToken(req.Header) {
 		return who
 	}
-	who.name, who.policies = h.Peers.Lookup(*from.Peer)
+	who.name, who.policies = h.settings.Load().Peers.Lookup(*from.Peer)
 	return who
 }
 

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/listen"
@@ -34,11 +35,8 @@ type Config struct {
 	Mounts *mounts.Table
 	Keys   Keys
 
-	// Peers say who behind a Unix socket has which policies.
-	Peers listen.Peers
-
-	// APIAddr is the URL at which clients reach pkid, "" if none is set.
-	APIAddr string
+	// Settings are those in force at first.
+	Settings Settings
 
 	// StorageType is the label of the storage block, for sys/seal-status.
 	StorageType string
@@ -48,11 +46,21 @@ type Config struct {
 	Now     func() time.Time // default: time.Now
 }
 
+// Settings are what can be changed while a Handler serves.
+type Settings struct {
+	// Peers say who behind a Unix socket has which policies.
+	Peers listen.Peers
+
+	// APIAddr is the URL at which clients reach pkid, "" if none is set.
+	APIAddr string
+}
+
 // Handler serves the API. It is safe for concurrent use.
 type Handler struct {
 	Config
 	sys, pki []route
 	started  time.Time
+	settings atomic.Pointer[Settings]
 }
 
 // New makes a Handler.
@@ -63,10 +71,15 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Handler{
+	h := &Handler{
 		Config:  cfg,
 		sys:     compile(sysRoutes()),
 		pki:     compile(pkiRoutes()),
 		started: cfg.Now(),
-	}, nil
+	}
+	h.Change(cfg.Settings)
+	return h, nil
 }
+
+// Change puts other settings in force for the requests that come from now on.
+func (h *Handler) Change(s Settings) { h.settings.Store(&s) }

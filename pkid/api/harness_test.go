@@ -65,7 +65,7 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	t.Cleanup(table.Close)
 	peers, err := listen.NewPeers(nil)
 	must(t, err)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Peers: peers, StorageType: "pebble", Version: "test", Log: log})
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)
 
 	dir, err := os.MkdirTemp("", "api-") // short: the path of a socket has to be

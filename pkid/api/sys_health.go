@@ -55,7 +55,7 @@ func readSealStatus(h *Handler, _ *request) (*answer, error) {
 
 func readLeader(h *Handler, _ *request) (*answer, error) {
 	return &answer{bare: map[string]any{
-		"ha_enabled": false, "is_self": true, "active_time": h.started.UTC(), "leader_address": h.APIAddr,
+		"ha_enabled": false, "is_self": true, "active_time": h.started.UTC(), "leader_address": h.settings.Load().APIAddr,
 		"leader_cluster_address": "", "performance_standby": false,
 	}}, nil
 }
@@ -70,7 +70,7 @@ func readHAStatus(h *Handler, _ *request) (*answer, error) {
 		return nil, err
 	}
 	return &answer{topLevel: true, data: map[string]any{"nodes": []any{map[string]any{
-		"hostname": host, "api_address": h.APIAddr, "cluster_address": "", "active_node": true, "last_echo": nil, "version": compatibility,
+		"hostname": host, "api_address": h.settings.Load().APIAddr, "cluster_address": "", "active_node": true, "last_echo": nil, "version": compatibility,
 	}}}}, nil
 }
 

@@ -27,7 +27,6 @@ const maxLine = 4096
 //
 // A # begins a comment; blank lines say nothing. A nil Blocklist is empty.
 type Blocklist struct {
-	paths []string
 	lists atomic.Pointer[lists]
 }
 
@@ -40,23 +39,20 @@ type lists struct {
 
 // OpenBlocklist reads the files. The error names file and line.
 func OpenBlocklist(paths []string) (*Blocklist, error) {
-	b := &Blocklist{paths: slices.Clone(paths)}
-	return b, b.Reload()
-}
-
-// Reload reads the files again. With a fault in one of them, everything stays
-// as it was.
-func (b *Blocklist) Reload() error {
-	var next lists
-	for _, path := range b.paths {
-		if err := next.readFile(path); err != nil {
-			return err
+	var all lists
+	for _, path := range paths {
+		if err := all.readFile(path); err != nil {
+			return nil, err
 		}
 	}
-	next.sort()
-	b.lists.Store(&next)
-	return nil
+	all.sort()
+	b := &Blocklist{}
+	b.lists.Store(&all)
+	return b, nil
 }
+
+// Replace has b hold what next holds, and nothing else.
+func (b *Blocklist) Replace(next *Blocklist) { b.lists.Store(next.lists.Load()) }
 
 // Len is how many keys and moduli are blocked.
 func (b *Blocklist) Len() (keys, moduli int) {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,8 +38,15 @@ const (
 
 // Listeners are the open listeners of a process.
 type Listeners struct {
-	open []net.Listener
+	open []*listener
 	log  *slog.Logger
+}
+
+// listener is one that is open, as it is configured.
+type listener struct {
+	net.Listener
+	config      config.Listener
+	certificate atomic.Pointer[tls.Certificate] // nil without TLS
 }
 
 // Open opens all listeners, or none. An error names the place in the
@@ -56,48 +64,64 @@ func Open(configured []config.Listener, log *slog.Logger) (*Listeners, error) {
 	return ls, nil
 }
 
-func open(c config.Listener) (net.Listener, error) {
+func open(c config.Listener) (*listener, error) {
+	l := &listener{config: c}
 	switch c.Type {
 	case "unix":
-		l, err := unixsock.Listen(unixsock.Config{Path: c.Address, Mode: c.SocketMode.Std(), User: c.SocketUser, Group: c.SocketGroup})
+		socket, err := unixsock.Listen(unixsock.Config{Path: c.Address, Mode: c.SocketMode.Std(), User: c.SocketUser, Group: c.SocketGroup})
 		if err != nil {
 			return nil, c.Place.Errorf("address", "listener: %v", err)
 		}
+		l.Listener = socket
 		return l, nil
 	case "tcp":
-		return openTCP(c)
+		if err := l.openTCP(); err != nil {
+			return nil, err
+		}
+		return l, nil
 	}
 	return nil, fmt.Errorf("listener %q: no such type", c.Type)
 }
 
 // openTCP opens a TCP listener with TLS 1.2 or better, or without any on the
 // loopback interface.
-func openTCP(c config.Listener) (net.Listener, error) {
-	var settings *tls.Config
+func (l *listener) openTCP() error {
+	c := l.config
 	if !c.TLSDisable {
-		certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+		certificate, err := certificateOf(c)
 		if err != nil {
-			return nil, c.Place.Errorf("tls_cert_file", "listener: TLS certificate: %v", err)
+			return err
 		}
-		settings = &tls.Config{
-			Certificates: []tls.Certificate{certificate},
-			MinVersion:   tls.VersionTLS12,
-			NextProtos:   []string{"h2", "http/1.1"},
-		}
+		l.certificate.Store(certificate)
 	}
-	l, err := net.Listen("tcp", c.Address)
+	socket, err := net.Listen("tcp", c.Address)
 	if err != nil {
-		return nil, c.Place.Errorf("address", "listener: %v", err)
+		return c.Place.Errorf("address", "listener: %v", err)
 	}
-	if settings != nil {
-		return tls.NewListener(limited(l), settings), nil
+	if !c.TLSDisable {
+		l.Listener = tls.NewListener(limited(socket), &tls.Config{
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.certificate.Load(), nil },
+			MinVersion:     tls.VersionTLS12,
+			NextProtos:     []string{"h2", "http/1.1"},
+		})
+		return nil
 	}
 	// "localhost" is a name, and names can be made to mean anything.
-	if addr, ok := l.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
-		l.Close()
-		return nil, c.Place.Errorf("tls_disable", "listener: tls_disable: %s is not a loopback address", l.Addr())
+	if addr, ok := socket.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
+		socket.Close()
+		return c.Place.Errorf("tls_disable", "listener: tls_disable: %s is not a loopback address", socket.Addr())
 	}
-	return limited(l), nil
+	l.Listener = limited(socket)
+	return nil
+}
+
+// certificateOf reads the certificate that a listener is configured with.
+func certificateOf(c config.Listener) (*tls.Certificate, error) {
+	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	if err != nil {
+		return nil, c.Place.Errorf("tls_cert_file", "listener: TLS certificate: %v", err)
+	}
+	return &certificate, nil
 }
 
 // limited bounds the connections of strangers: one who opens as many as there

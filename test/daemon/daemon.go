@@ -98,7 +98,7 @@ func NewHSMD(t testing.TB, blocks string) *HSMD {
 	return h
 }
 
-// Write makes hsmd's file anew, for its next start.
+// Write makes hsmd's file anew, for its next start or a reload.
 func (h *HSMD) Write(t testing.TB, blocks string) {
 	t.Helper()
 	writeFile(t, h.Config, fmt.Sprintf(`
@@ -139,6 +139,13 @@ func NewPKID(t testing.TB, h *HSMD, blocks string) *PKID {
 func (p *PKID) Quiet(t testing.TB) {
 	t.Helper()
 	p.Level = "warn"
+	p.write(t)
+}
+
+// Write makes pkid's file anew, for its next start or a reload.
+func (p *PKID) Write(t testing.TB, blocks string) {
+	t.Helper()
+	p.blocks = blocks
 	p.write(t)
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -156,4 +157,21 @@ func (p *process) cleanup() {
 	if p.t.Failed() {
 		p.t.Logf("log of %s:\n%s", p.name, p.Log())
 	}
+}
+
+// Reload sends SIGHUP, waits until the daemon has said what came of it, and
+// gives what it logged meanwhile, and whether the configuration is in force.
+func (p *process) Reload() (log string, taken bool) {
+	p.t.Helper()
+	before := len(p.Log())
+	p.signal(syscall.SIGHUP)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		log = p.Log()[before:]
+		taken = strings.Contains(log, "the configuration is reloaded")
+		if taken || strings.Contains(log, "the configuration is not reloaded") {
+			return log, taken
+		}
+	}
+	p.t.Fatalf("%s does not say what came of SIGHUP\n%s", p.name, p.Log())
+	return "", false
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// rules are what a configuration and the state that was made of it come to.
+func rules(cfg *config.HSMD, state *server.State) []config.Rule {
+	all := []config.Rule{{Subject: "log_level", Text: strings.ToLower(cfg.LogLevel.String())}}
+	for _, l := range cfg.Libraries {
+		all = append(all, config.Rule{Subject: fmt.Sprintf("kms_library %q", l.Name), Text: describeLibrary(&l), Hidden: config.Hide([]any{l.InitArgs, l.Env})})
+	}
+	if len(cfg.Clients) == 0 {
+		all = append(all, config.Rule{Subject: "clients", Text: noClients})
+	} else {
+		all = append(all, config.Rule{Subject: "root, where no client block matches it", Text: "may: " + grant.RootAlways()})
+	}
+	for _, c := range cfg.Clients {
+		all = append(all, config.Rule{Subject: fmt.Sprintf("client %q", c.Name), Text: who(&c) + " may: " + may(&c)})
+	}
+	for _, k := range state.Keys.All() {
+		all = append(all, config.Rule{Subject: fmt.Sprintf("managed_key %q", k.Name()), Text: describeKey(k), Hidden: config.Hide(k.Definition)})
+	}
+	if cfg.WireKeys != nil {
+		all = append(all, config.Rule{Subject: "wire_keys", Text: describeWireKeys(cfg.WireKeys)})
+	}
+	if cfg.InternalKeys != nil {
+		all = append(all, config.Rule{Subject: "internal_keys", Text: describeInternalKeys(cfg.InternalKeys), Hidden: config.Hide(state.Internal.Token())})
+	}
+	return all
+}
+
+const noClients = "no client block: root and hsmd's own user may ask everything, nobody else anything"
+
+// describeLibrary says what a worker loads. The values of variables and the
+// arguments may hold secrets.
+func describeLibrary(l *config.Library) string {
+	words := []string{l.Path, "as many sessions as a token allows, at most 32"}
+	if l.MaxSessions > 0 {
+		words[1] = fmt.Sprintf("at most %d sessions on a token", l.MaxSessions)
+	}
+	if len(l.Env) > 0 {
+		words = append(words, "with "+strings.Join(slices.Sorted(maps.Keys(l.Env)), ", ")+" set")
+	}
+	if l.InitArgs != "" {
+		words = append(words, "with init_args")
+	}
+	return strings.Join(words, ", ")
+}
+
+func describeWireKeys(w *config.WireKeys) string {
+	return fmt.Sprintf("clients with \"configure\" may define up to %d more, of libraries %s, on tokens %s", w.MaxKeys, listed(w.Libraries), listed(w.Tokens))
+}
+
+func describeInternalKeys(k *config.InternalKeys) string {
+	return fmt.Sprintf("clients with \"generate\" may have keys made on the token of internal_keys, of library %q", k.Library)
+}
+
+func describeListener(l *config.Listener) string {
+	return fmt.Sprintf("%s, mode %s%s%s", l.Address, l.SocketMode, prefixed(", user ", l.SocketUser), prefixed(", group ", l.SocketGroup))
+}
+
+func who(c *config.Client) string {
+	return strings.TrimPrefix(prefixed(" and user ", c.User)+prefixed(" and group ", c.Group), " and ")
+}
+
+func may(c *config.Client) string {
+	words := []string{"describe", "status"}
+	for _, capability := range c.Capabilities {
+		words = append(words, string(capability))
+	}
+	return strings.Join(words, ", ") + ", on keys " + listed(c.Keys)
+}
+
+// describeKey says what a key is, and never its PIN.
+func describeKey(k *managedkey.Key) string {
+	d, p := &k.Definition, k.Definition.PKCS11
+	words := []string{fmt.Sprintf("%s in library %q", algorithm(p), p.Library)}
+	words = append(words, prefixed("token ", p.TokenLabel), prefixed("token serial ", p.TokenSerial), prefixed("key label ", p.KeyLabel), prefixed("key id ", p.KeyID))
+	if p.Slot != nil {
+		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
+	}
+	if d.AllowGenerateKey {
+		words = append(words, "is made when it is missing")
+	}
+	if d.AnyMount {
+		words = append(words, "any mount may use it")
+	}
+	if !k.Signs() {
+		words = append(words, "does not sign (usages)")
+	}
+	switch {
+	case k.Library == nil:
+		words = append(words, "cannot be used: "+k.Fault)
+	case k.Source == wire.SourceWire:
+		words = append(words, "defined over the wire")
+	case k.Source == wire.SourceInternal:
+		words = append(words, "made for a client")
+	}
+	var said []string
+	for _, w := range words {
+		if w != "" {
+			said = append(said, w)
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// algorithm names a key's algorithm in words.
+func algorithm(p *wire.PKCS11Definition) string {
+	switch p.Mechanism {
+	case managedkey.MechanismRSAPKCS:
+		return strings.TrimSuffix(fmt.Sprintf("RSA PKCS#1 v1.5 %d", p.KeyBits), " 0")
+	case managedkey.MechanismRSAPSS:
+		return strings.TrimSuffix(fmt.Sprintf("RSA-PSS %d", p.KeyBits), " 0")
+	case managedkey.MechanismEdDSA:
+		return "Ed25519"
+	}
+	return strings.TrimSpace("ECDSA " + p.Curve)
+}
+
+func listed(words []string) string {
+	if len(words) == 0 {
+		return "(none)"
+	}
+	return strings.Join(words, ", ")
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// try has the new workers show their tokens, and looks for each key that the
+// file defines anew, or that a new worker has to find. again says that a worker
+// was no better than the one that it would replace, which goes on. An error is
+// a fault of the file, with its place.
+func (r *reloading) try(ctx context.Context, state *server.State) (again bool, err error) {
+	tried := map[wire.Service]bool{}
+	var faults []error
+	for i, l := range state.Libraries {
+		if runsIn(r.now, l.Backend) || tried[l.Backend] {
+			continue
+		}
+		tried[l.Backend] = true
+		kept, err := r.tryWorker(&r.cfg.Libraries[i], l, state)
+		if kept {
+			return true, nil
+		}
+		faults = append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return false, err
+	}
+	return r.tryKeys(ctx, state)
+}
+
+// tryWorker judges a new worker, against the old one if there is one.
+func (r *reloading) tryWorker(c *config.Library, l *managedkey.Library, state *server.State) (kept bool, err error) {
+	seen, old := r.views[l.Backend], managedkey.FindLibrary(r.now.Libraries, l.Name)
+	if old == nil {
+		switch {
+		case seen.away():
+			r.h.log.Warn("a new library does not answer yet", "library", c.Name)
+		case seen.err != nil:
+			return false, c.Place.Errorf("library", "kms_library %q: %s", c.Name, wire.AsError(seen.err).Message)
+		}
+		return false, nil
+	}
+	why, ok := r.renewed[l.Backend]
+	if !ok {
+		why = r.difference(c)
+		r.renewed[l.Backend] = why
+	}
+	switch {
+	case seen.err != nil && !why.optional:
+		return false, c.Place.Errorf("library", "kms_library %q: its new worker is of no use: %s", c.Name, wire.AsError(seen.err).Message)
+	case seen.err != nil:
+		r.h.log.Error("the new worker of a library is of no use, the old one stays", "library", c.Name, "why_new", why.reason, "error", seen.err)
+	case why == unseenToken && !r.showsMore(l, old, state):
+		r.h.log.Warn("a definition names a token that its library does not show", "library", c.Name)
+	default:
+		return false, nil
+	}
+	r.keep(c, old.Backend)
+	return true, nil
+}
+
+// showsMore reports whether a definition finds its token that did not.
+func (r *reloading) showsMore(l, old *managedkey.Library, state *server.State) bool {
+	return slices.ContainsFunc(definitions(state, l.Backend), func(d definition) bool {
+		return managedkey.Shown(d.PKCS11Definition, r.views[l.Backend].tokens) && !managedkey.Shown(d.PKCS11Definition, r.views[old.Backend].tokens)
+	})
+}
+
+// maxTries bounds how many keys are looked for at a time.
+const maxTries = 8
+
+// tryKeys logs in for the keys that are not in force yet, and looks for them.
+// Those that came over the wire wait for their use: PINs of the file go first.
+func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again bool, err error) {
+	var keys []*managedkey.Key
+	for _, k := range state.Keys.All() {
+		if k.Source != wire.SourceWire && k.Library != nil && r.now.Keys.Lookup(k.Name()) != k {
+			keys = append(keys, k)
+		}
+	}
+	r.tried = append(r.tried, keys...)
+	found := make([]error, len(keys)) // why not
+	var looking sync.WaitGroup
+	slots := make(chan struct{}, maxTries)
+	for i, k := range keys {
+		if seen := r.views[k.Library.Backend]; seen.away() {
+			found[i] = seen.err
+			continue
+		}
+		slots <- struct{}{}
+		looking.Go(func() {
+			defer func() { <-slots }()
+			found[i] = r.h.srv.Find(ctx, k)
+		})
+	}
+	looking.Wait()
+	var faults []error
+	for i, k := range keys {
+		if found[i] == nil {
+			continue
+		}
+		old := r.now.Keys.Lookup(k.Name())
+		why, lost := r.lost(k, old)
+		switch {
+		case lost && why.optional:
+			r.h.log.Error("the new worker of a library does not find a key, the old one stays", "library", k.Library.Name, "key", k.Name(), "error", found[i])
+			r.keep(r.stanza(k.Library), old.Library.Backend)
+			return true, nil
+		case errors.Is(found[i], wire.LoginRefused) && !(old != nil && old.Public() == nil && managedkey.SameDefinition(k, old)):
+			faults = append(faults, r.place(k).Errorf("pin", "%s", wire.AsError(found[i]).Message))
+		case lost && !errors.Is(found[i], wire.UnknownKey):
+			faults = append(faults, r.place(k).Errorf("", "managed key %q is lost with the new worker of its library (%s): %s", k.Name(), why.reason, wire.AsError(found[i]).Message))
+		case !errors.Is(found[i], wire.UnknownKey):
+			r.h.log.Warn("a managed key cannot be used yet", "key", k.Name(), "error", found[i])
+		}
+	}
+	return false, errors.Join(faults...)
+}
+
+// lost reports whether a key that was there is not found by a worker that takes
+// the place of another, and why there is a new one.
+func (r *reloading) lost(k, old *managedkey.Key) (renewal, bool) {
+	why, renewed := r.renewed[k.Library.Backend]
+	return why, renewed && old != nil && old.Public() != nil && old.Library != nil && old.Library.Name == k.Library.Name
+}
+
+// stanza is a library's in the file.
+func (r *reloading) stanza(l *managedkey.Library) *config.Library {
+	i := slices.IndexFunc(r.cfg.Libraries, func(c config.Library) bool { return c.Name == l.Name })
+	return &r.cfg.Libraries[i]
+}
+
+// place is where the file defines a key, or the token of an internal one.
+func (r *reloading) place(k *managedkey.Key) config.Place {
+	for i := range r.cfg.ManagedKeys {
+		if r.cfg.ManagedKeys[i].Name == k.Name() {
+			return r.cfg.ManagedKeys[i].Place
+		}
+	}
+	return r.cfg.InternalKeys.Place
+}

@@ -1,0 +1,93 @@
+package listen
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hsmpki/hsmpki/config"
+)
+
+// Certificates are those of the open TLS listeners, read anew.
+type Certificates struct {
+	read map[*listener]*tls.Certificate
+}
+
+// Read reads the certificates that a configuration names. Nothing changes until
+// [Certificates.Use]. The error joins a fault for each that cannot be used, also
+// of a listener that only a restart opens.
+func (ls *Listeners) Read(configured []config.Listener) (*Certificates, error) {
+	cs := &Certificates{read: map[*listener]*tls.Certificate{}}
+	var faults []error
+	for _, c := range configured {
+		if c.Type != "tcp" || c.TLSDisable {
+			continue
+		}
+		certificate, err := certificateOf(c)
+		if err != nil {
+			faults = append(faults, err)
+		} else if l := ls.find(&c); l != nil && l.certificate.Load() != nil {
+			cs.read[l] = certificate
+		}
+	}
+	return cs, errors.Join(faults...)
+}
+
+// Use has connections from now on shown these certificates. Those that are open
+// go on.
+func (cs *Certificates) Use() {
+	for l, certificate := range cs.read {
+		l.certificate.Store(certificate)
+	}
+}
+
+// find gives the open listener of a block, nil where none is at its address.
+func (ls *Listeners) find(c *config.Listener) *listener {
+	for _, l := range ls.open {
+		if l.config.Type == c.Type && l.config.Address == c.Address {
+			return l
+		}
+	}
+	return nil
+}
+
+// NeedRestart says, with the place of each, in what a configuration differs
+// from the listeners that are open, beyond their certificates.
+func (ls *Listeners) NeedRestart(configured []config.Listener) (changes []error) {
+	meant := map[*listener]bool{}
+	for _, c := range configured {
+		l := ls.find(&c)
+		if l == nil {
+			changes = append(changes, c.Place.Errorf("address", "listener %s: it is not open", c.Address))
+			continue
+		}
+		meant[l] = true
+		if old := l.config; c.TLSDisable != old.TLSDisable || c.SocketMode != old.SocketMode || c.SocketUser != old.SocketUser || c.SocketGroup != old.SocketGroup {
+			changes = append(changes, c.Place.Errorf("", "listener %s: it is open with other settings", c.Address))
+		}
+	}
+	for _, l := range ls.open {
+		if !meant[l] {
+			changes = append(changes, fmt.Errorf("listener %s: it is still open", l.config.Address))
+		}
+	}
+	return changes
+}
+
+// Rules are the listeners in words, with the certificates that they show.
+func (ls *Listeners) Rules() []config.Rule {
+	var rules []config.Rule
+	for _, l := range ls.open {
+		text := "open"
+		if certificate := l.certificate.Load(); certificate != nil {
+			id := sha256.Sum256(certificate.Certificate[0])
+			text = fmt.Sprintf("open, shows the certificate of %q until %s, SHA-256 %s", certificate.Leaf.Subject.String(),
+				certificate.Leaf.NotAfter.UTC().Format(time.RFC3339), hex.EncodeToString(id[:]))
+		}
+		rules = append(rules, config.Rule{Subject: fmt.Sprintf("listener %q", l.config.Address), Text: text})
+	}
+	return rules
+}
