@@ -4,8 +4,8 @@
 // [Usable] is what any key must be, and costs microseconds. [Policy] is asked
 // for each key that somebody else made, in a CSR or on a token:
 //
-//   - RSA: factors that can be found (a small one, two that are close together,
-//     a modulus that is itself prime), keys of Infineon's faulty library (ROCA,
+//   - RSA: factors that can be found (a small one, two that are close together;
+//     of a CA also a modulus that is itself prime), keys of Infineon's faulty library (ROCA,
 //     CVE-2017-15361), and Debian's (CVE-2008-0166).
 //   - ECDSA: private keys so small that one finds them by trying.
 //   - All: keys that the operator blocked, that were compromised, or that are a
@@ -40,8 +40,13 @@ type Policy struct {
 // Check refuses a public key that a CA certificate must not have. The error
 // says which weakness.
 func (p *Policy) Check(key crypto.PublicKey) error {
-	_, err := p.check(key)
-	return err
+	if _, err := p.check(key); err != nil {
+		return err
+	}
+	if key, ok := key.(*rsa.PublicKey); ok {
+		return checkPrime(key)
+	}
+	return nil
 }
 
 // CheckLeaf refuses a public key that an end entity's certificate must not

@@ -77,10 +77,16 @@ func TestFactors(t *testing.T) {
 		{"4093", exactly(t, big.NewInt(4093)), "small prime factor"},
 		{"65537", exactly(t, big.NewInt(65537)), ""},
 		{"all small ones", exactly(t, product(big.NewInt(3*5*7*11*13), big.NewInt(17*19*23*29*31))), "small prime factor"},
-		{"itself prime", prime(t, 2048), "itself a prime number"},
 	} {
 		refused(t, c.name, new(goodkey.Policy).Check(&rsa.PublicKey{N: c.n, E: 65537}), c.words)
 	}
+}
+
+// TestPrimeModulus: only a CA is worth the test.
+func TestPrimeModulus(t *testing.T) {
+	key := &rsa.PublicKey{N: prime(t, 2048), E: 65537}
+	refused(t, "of a CA", new(goodkey.Policy).Check(key), "itself a prime number")
+	refused(t, "of a leaf", new(goodkey.Policy).CheckLeaf(key), "")
 }
 
 // exactly makes a modulus of 2048 bits with this factor.
