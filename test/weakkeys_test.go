@@ -125,38 +125,112 @@ func csrOf(t *testing.T, key crypto.Signer) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
-// TestWeakKeys: a CSR with a weak key is refused with the weakness, on each
-// path, and nothing is signed.
-func TestWeakKeys(t *testing.T) {
-	p := daemon.Start(t)
-	ca(t, p)
-	p.PKID.Must(t, "POST", "pki/roles/any", map[string]any{"allow_any_name": true, "key_type": "any"})
+// weakKeys are keys by what is said of them.
+func weakKeys(t *testing.T) map[string]crypto.Signer {
+	t.Helper()
 	near := primeOf(t, 1024)
 	least := new(big.Int).Lsh(big.NewInt(1), 2047)
 	small, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), append(make([]byte, 31), 7))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for words, key := range map[string]crypto.Signer{
-		"CVE-2008-0166":                                               weakRSA(number(debianP), number(debianQ)),
-		"ROCA, CVE-2017-15361":                                        weakRSA(infineonPrime(t), infineonPrime(t)),
-		"Fermat's method":                                             weakRSA(near, primeFrom(new(big.Int).Add(near, big.NewInt(2)))),
-		"its modulus has a small prime factor":                        weakRSA(big.NewInt(1009), primeFrom(new(big.Int).Div(new(big.Int).Add(least, big.NewInt(1<<40)), big.NewInt(1009)))),
-		"its modulus is itself a prime number":                        weakRSA(primeOf(t, 2048)),
-		"not a multiple of 8":                                         weakRSA(primeOf(t, 1025), primeOf(t, 1026)),
-		"its private key is a small number":                           small,
+	return map[string]crypto.Signer{
+		"CVE-2008-0166":                        weakRSA(number(debianP), number(debianQ)),
+		"ROCA, CVE-2017-15361":                 weakRSA(infineonPrime(t), infineonPrime(t)),
+		"Fermat's method":                      weakRSA(near, primeFrom(new(big.Int).Add(near, big.NewInt(2)))),
+		"its modulus has a small prime factor": weakRSA(big.NewInt(1009), primeFrom(new(big.Int).Div(new(big.Int).Add(least, big.NewInt(1<<40)), big.NewInt(1009)))),
+		"not a multiple of 8":                  weakRSA(primeOf(t, 1025), primeOf(t, 1026)),
+		"its private key is a small number":    small,
 		"RSA keys < 2048 bits are unsafe and not supported: got 1024": weakRSA(primeOf(t, 512), primeOf(t, 512)),
-	} {
+	}
+}
+
+// caWith is a root, in PEM, with this key.
+func caWith(t *testing.T, key crypto.Signer) string {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "A root"}, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pemOf(t, "CERTIFICATE", der)
+}
+
+// TestWeakKeys: a CSR with a weak key is refused with the weakness, on each
+// path, and nothing is signed.
+func TestWeakKeys(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	p.PKID.Must(t, "POST", "pki/roles/any", map[string]any{"allow_any_name": true, "key_type": "any"})
+	paths := []string{"pki/sign/any", "pki/sign-verbatim", "pki/issuer/default/sign-verbatim/any", "pki/root/sign-intermediate"}
+	weak := weakKeys(t)
+	for words, key := range weak {
 		body := map[string]any{"csr": csrOf(t, key), "common_name": "weak.example.com"}
-		for _, path := range []string{"pki/sign/any", "pki/sign-verbatim", "pki/issuer/default/sign-verbatim/any"} {
+		for _, path := range paths {
 			p.PKID.Refused(t, "POST", path, body, 400, words)
 		}
 	}
+	prime := weakRSA(primeOf(t, 2048))
+	p.PKID.Refused(t, "POST", "pki/root/sign-intermediate", map[string]any{"csr": csrOf(t, prime), "common_name": "Weak"}, 400, "its modulus is itself a prime number")
 	good := weakRSA(primeOf(t, 1024), primeOf(t, 1024))
 	p.PKID.Must(t, "POST", "pki/sign/any", map[string]any{"csr": csrOf(t, good), "common_name": "good.example.com"})
 	if n := len(p.PKID.Must(t, "LIST", "pki/certs", nil).Data["keys"].([]any)); n != 2 {
 		t.Errorf("%d certificates, want the root and the good one", n)
 	}
+}
+
+// TestWeakKeysOfImports: a CA whose key others can have is no issuer here, be
+// it for chains only, and nothing else of its bundle comes in.
+func TestWeakKeysOfImports(t *testing.T) {
+	p := daemon.Start(t)
+	p.PKID.Must(t, "POST", "sys/mounts/pki", map[string]any{"type": "pki"})
+	good := caWith(t, weakRSA(primeOf(t, 1024), primeOf(t, 1024)))
+	weak := weakKeys(t)
+	weak["its modulus is itself a prime number"] = weakRSA(primeOf(t, 2048))
+	for words, key := range weak {
+		bundle := caWith(t, key)
+		p.PKID.Refused(t, "POST", "pki/intermediate/set-signed", map[string]any{"certificate": bundle}, 400, words)
+		for _, path := range []string{"pki/issuers/import/cert", "pki/issuers/import/bundle", "pki/config/ca"} {
+			p.PKID.Refused(t, "POST", path, map[string]any{"pem_bundle": good + bundle}, 400, "(CN=A root): ")
+			p.PKID.Refused(t, "POST", path, map[string]any{"pem_bundle": good + bundle}, 400, words)
+		}
+	}
+	p.PKID.Refused(t, "LIST", "pki/issuers", nil, 404, "")
+	p.PKID.Must(t, "POST", "pki/issuers/import/cert", map[string]any{"pem_bundle": good})
+}
+
+// TestCompromisedKeys: once a certificate was revoked because others have its
+// key, no mount certifies that key, nor takes a CA that has it, whether the mount
+// of the revocation is still there or not.
+func TestCompromisedKeys(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	key := newKey(t)
+	body := map[string]any{"csr": csrOf(t, key), "common_name": "weak.example.com", "ttl": "1h"}
+	first := p.PKID.Must(t, "POST", "pki/sign/web", body)
+	define(t, p, "other")
+	p.PKID.Must(t, "POST", "sys/mounts/other", map[string]any{"type": "pki"})
+	p.PKID.Must(t, "POST", "other/root/generate/kms", map[string]any{"managed_key_name": "other", "common_name": "Other"})
+	p.PKID.Must(t, "POST", "other/roles/web", map[string]any{"allow_any_name": true, "key_type": "any"})
+	p.PKID.Must(t, "POST", "other/sign/web", body)
+
+	p.PKID.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": first.String(t, "serial_number"), "reason": "keyCompromise"})
+	refused := func() {
+		t.Helper()
+		for _, path := range []string{"other/sign/web", "other/sign-verbatim", "other/root/sign-intermediate"} {
+			p.PKID.Refused(t, "POST", path, body, 400, "the public key is compromised")
+		}
+		p.PKID.Refused(t, "POST", "other/issuers/import/cert", map[string]any{"pem_bundle": caWith(t, key)}, 400, "the public key is compromised")
+	}
+	refused()
+	p.PKID.Refused(t, "POST", "pki/sign/web", body, 400, "the public key is compromised")
+	p.PKID.Must(t, "DELETE", "sys/mounts/pki", nil)
+	refused()
+	p.PKID.Restart()
+	refused()
 }
 
 // TestBlockedKeys: the files of blocked_keys count from the start, for leaves and

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 
+	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
 
@@ -16,11 +17,11 @@ func (a *Authority) goodKey(key crypto.PublicKey) error {
 	return nil
 }
 
-// compromised tells whether a certificate of this mount for a public key was
-// revoked for key compromise. As long as that cannot be told, it was.
+// compromised tells whether a certificate for a public key was revoked for key
+// compromise. As long as that cannot be told, it was.
 func (a *Authority) compromised(spki [sha256.Size]byte) (is bool) {
 	err := a.cfg.Store.View(context.Background(), func(r store.Reader) (err error) {
-		is, err = a.inventory.Compromised(r, spki)
+		is, err = inventory.Compromised(r, spki)
 		return err
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ const keyRefused = "A private key of the bundle was not imported: CA keys are ma
 // Import adds CA certificates as issuers. One that is there stays as it is, but
 // gets its key if the mount has that now.
 func (a *Authority) Import(ctx context.Context, req *ImportRequest) (*Imported, error) {
-	// Step 1: what is in the bundle.
+	// Step 1: what is in the bundle, and whether it may come in.
 	b, err := parseBundle(req.PEM)
 	if err != nil {
 		return nil, err
@@ -46,6 +46,9 @@ func (a *Authority) Import(ctx context.Context, req *ImportRequest) (*Imported, 
 			return nil, refuse("there is no certificate in the bundle. %s", keyRefused)
 		}
 		return nil, refuse("there is no certificate in the bundle")
+	}
+	if err := a.goodKeys(b); err != nil {
+		return nil, err
 	}
 	var common []string
 	if b.privateKeys > 0 {
@@ -73,6 +76,22 @@ func (a *Authority) Import(ctx context.Context, req *ImportRequest) (*Imported, 
 		}
 	}
 	return out, nil
+}
+
+// goodKeys refuses a bundle with a weak key in it, be it of an issuer that is to
+// sign nothing here: whoever has the key can be in its chains. What is an issuer
+// already is not asked about again.
+func (a *Authority) goodKeys(b *bundle) error {
+	v := a.view.Load()
+	for _, cert := range b.certificates {
+		if v.issuerOf(cert.Raw) != nil {
+			continue
+		}
+		if err := a.cfg.GoodKeys.Check(cert.PublicKey); err != nil {
+			return refuse("Refusing to import a CA certificate (%s): %s", cert.Subject, err)
+		}
+	}
+	return nil
 }
 
 func (a *Authority) addImported(v *view, tx store.Tx, b *bundle, found []*Key, out *Imported) error {

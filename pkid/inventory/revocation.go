@@ -69,7 +69,7 @@ func (r *Revocation) kept() *revocation {
 // returned.
 func (v Inventory) Revoke(tx store.Tx, r *Revocation) (earlier *Revocation, err error) {
 	if r.Reason == issuance.KeyCompromise && r.SPKI != nil {
-		if err := tx.Put(v.space.Compromised(sha256.Sum256(r.SPKI)), r.Serial.Bytes()); err != nil {
+		if err := tx.Put(store.Compromised(sha256.Sum256(r.SPKI)), r.Serial.Bytes()); err != nil {
 			return nil, err
 		}
 	}
@@ -154,9 +154,10 @@ func (v Inventory) RevokedCount(r store.Reader) (int64, error) {
 }
 
 // Compromised reports whether a certificate for this public key, given as the
-// SHA-256 of its SubjectPublicKeyInfo, was revoked for key compromise.
-func (v Inventory) Compromised(r store.Reader, spki [32]byte) (bool, error) {
-	_, err := r.Get(v.space.Compromised(spki))
+// SHA-256 of its SubjectPublicKeyInfo, was revoked for key compromise, in this
+// mount or another.
+func Compromised(r store.Reader, spki [32]byte) (bool, error) {
+	_, err := r.Get(store.Compromised(spki))
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}

@@ -19,6 +19,11 @@ func Unmounted(uuid string) []byte { return []byte("unmounted/" + uuid) }
 // AllUnmounted bounds these marks.
 func AllUnmounted() (start, end []byte) { return bounds([]byte("unmounted/")) }
 
+// Compromised marks a public key, by the SHA-256 of its SubjectPublicKeyInfo,
+// of which a certificate was revoked for key compromise. That others have the
+// private key is so whichever mount heard of it, and when that mount is gone.
+func Compromised(spki [32]byte) []byte { return append([]byte("compromised/"), spki[:]...) }
+
 // Keyspace makes the keys of one mount's data.
 type Keyspace string
 
@@ -70,10 +75,6 @@ func (k Keyspace) AllRevoked(after []byte) (start, end []byte) { return k.after(
 
 // RevokedSerial takes the serial number out of a revocation's key.
 func (k Keyspace) RevokedSerial(key []byte) []byte { return key[len(k)+len("revoked/"):] }
-
-// Compromised marks a public key, by the SHA-256 of its SubjectPublicKeyInfo,
-// of which a certificate was revoked for key compromise.
-func (k Keyspace) Compromised(spki [32]byte) []byte { return k.key("compromised/", spki[:]) }
 
 // Tidy is where the status of the last tidy is kept.
 func (k Keyspace) Tidy() []byte { return k.key("tidy") }
