@@ -68,11 +68,11 @@ func pkiSignRevocationList(h *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	der, err := r.mount.Authority.SignList(r.ctx, req, entries)
+	der, warnings, err := r.mount.Authority.SignList(r.ctx, req, entries)
 	if err != nil {
 		return nil, err
 	}
-	return &answer{data: map[string]any{"crl": format.list(der)}}, nil
+	return &answer{data: map[string]any{"crl": format.list(der)}, warnings: warnings}, nil
 }
 
 // list writes a CRL.

@@ -14,6 +14,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/crl"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
+	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/ocsp"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/wire"
@@ -186,6 +187,16 @@ func (o *OCSP) ResponderKey(ctx context.Context, i *ocsp.Issuer) (ocsp.Key, erro
 		return nil, err
 	}
 	return &ocspKey{o, m.key, key}, nil
+}
+
+// Lint implements [ocsp.KeySource]: the mount's settings hold, as for other
+// certificates. Nobody waits for what it finds, so that it is logged.
+func (o *OCSP) Lint(i *ocsp.Issuer, prepared *issuance.Prepared) error {
+	warnings, err := o.a.view.Load().lint(prepared, nil)
+	for _, w := range warnings {
+		o.a.cfg.Log.Warn("an OCSP responder's certificate is signed against which a lint speaks", "issuer", i.Certificate.Subject.String(), "finding", w)
+	}
+	return err
 }
 
 // Keep implements [ocsp.KeySource]: a responder's certificate is one that this

@@ -25,10 +25,10 @@ type ListRequest struct {
 }
 
 // SignList has a CRL with these entries signed (DER, one after the other).
-func (a *Authority) SignList(ctx context.Context, req *ListRequest, entries []byte) ([]byte, error) {
+func (a *Authority) SignList(ctx context.Context, req *ListRequest, entries []byte) (der []byte, warnings []string, err error) {
 	i, k, err := a.view.Load().signerOfLists(req.Issuer)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := a.cfg.Now().UTC().Truncate(time.Second)
 	list := &issuance.RevocationList{
@@ -37,11 +37,16 @@ func (a *Authority) SignList(ctx context.Context, req *ListRequest, entries []by
 	if req.Base >= 0 {
 		list.Base = big.NewInt(req.Base)
 	}
+	list.Look = func(tbs, dummy []byte) (err error) {
+		warnings, err = a.LintCRL(i.ID, tbs, dummy)
+		return err
+	}
 	signer, err := a.signer(ctx, k, a.cfg.UUID+" "+req.RequestID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return i.issuance.IssueRevocationList(list, entries, signer)
+	der, err = i.issuance.IssueRevocationList(list, entries, signer)
+	return der, warnings, err
 }
 
 // ResignLists has one CRL signed that has the entries of all of these (DER),
@@ -67,8 +72,8 @@ func (a *Authority) ResignLists(ctx context.Context, req *ListRequest, lists [][
 			}
 		}
 	}
-	der, err = a.SignList(ctx, req, merged.der())
-	return der, merged.warnings, err
+	der, warnings, err = a.SignList(ctx, req, merged.der())
+	return der, append(merged.warnings, warnings...), err
 }
 
 // signerOfLists finds an issuer that can sign CRLs, and its key.

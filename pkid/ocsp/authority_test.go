@@ -42,6 +42,7 @@ type authority struct {
 	signed    int           // by any key
 	fault     error         // of every key's signature
 	keyFault  error         // of asking for the responder's key
+	finding   error         // of lints
 }
 
 func newAuthority(now time.Time) *authority {
@@ -112,6 +113,12 @@ func (a *authority) ResponderKey(context.Context, *ocsp.Issuer) (ocsp.Key, error
 		a.responder = newKey("P-256")
 	}
 	return &key{a, a.responder, true}, nil
+}
+
+func (a *authority) Lint(*ocsp.Issuer, *issuance.Prepared) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.finding
 }
 
 func (a *authority) Keep(_ context.Context, _ *ocsp.Issuer, certificate *x509.Certificate) error {

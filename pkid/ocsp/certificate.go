@@ -175,6 +175,9 @@ func (r *Responder) certify(ctx context.Context, i *Issuer, now time.Time) (*cre
 	if err != nil {
 		return nil, err
 	}
+	if err := r.keys.Lint(i, prepared); err != nil {
+		return nil, fmt.Errorf("the responder's certificate: %w", err)
+	}
 	own, err := r.keys.IssuerKey(i)
 	if err != nil {
 		return nil, err

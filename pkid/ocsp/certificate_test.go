@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -36,6 +37,23 @@ func TestCertificate(t *testing.T) {
 	if noCheck < 0 || cert.Extensions[noCheck].Critical || string(cert.Extensions[noCheck].Value) != "\x05\x00" {
 		t.Error("no id-pkix-ocsp-nocheck")
 	}
+}
+
+// TestCertificateIsLinted: what a lint refuses, the issuer's key does not sign.
+func TestCertificateIsLinted(t *testing.T) {
+	a := newAuthority(start)
+	i := a.issuer(t, "Root", "P-256", 0, year)
+	r := a.open(t)
+	leaf := a.leaf(t, i).SerialNumber
+	var before int
+	a.lock(func() { a.finding, before = errors.New("e_odd"), a.signed })
+	wantStatus(t, "refused", ask(t, r, about(t, i, leaf)), ocsp.InternalError)
+	if len(a.kept) != 0 || a.signed != before {
+		t.Errorf("%d certificates were kept, and %d signatures made", len(a.kept), a.signed-before)
+	}
+	a.lock(func() { a.finding = nil })
+	a.pass(time.Minute)
+	wantStatus(t, "waived", ask(t, r, about(t, i, leaf)), ocsp.Successful)
 }
 
 func TestCertificateIsRenewed(t *testing.T) {

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/issuance"
 )
 
 // Settings are a mount's, from config/crl.
@@ -98,6 +100,9 @@ type KeySource interface {
 	// ResponderKey is the key of the issuer's responder, which hsmd makes and
 	// may have made another of since it was asked the last time.
 	ResponderKey(ctx context.Context, i *Issuer) (Key, error)
+	// Lint looks at a responder's certificate before it is signed, and may
+	// refuse it.
+	Lint(i *Issuer, prepared *issuance.Prepared) error
 	// Keep records a responder's certificate, before it is used.
 	Keep(ctx context.Context, i *Issuer, certificate *x509.Certificate) error
 }
