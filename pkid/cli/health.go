@@ -115,7 +115,7 @@ func (s *session) facts(mount string) (*health.Facts, error) {
 			return nil, err
 		}
 	}
-	for path, to := range map[string]*map[string]any{"config/crl": &f.CRL, "config/auto-tidy": &f.Tidy, "tidy-status": &f.TidyRan} {
+	for path, to := range map[string]*map[string]any{"config/crl": &f.CRL, "config/lint": &f.Lint, "config/auto-tidy": &f.Tidy, "tidy-status": &f.TidyRan} {
 		secret, err := s.get(mount+"/"+path, nil)
 		if err != nil {
 			return nil, explain("Error reading "+mount+"/"+path, err)

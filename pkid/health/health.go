@@ -47,6 +47,7 @@ type Facts struct {
 	Issuers []Issuer
 	Roles   []Role
 	CRL     map[string]any // config/crl
+	Lint    map[string]any // config/lint
 	Tidy    map[string]any // config/auto-tidy
 	TidyRan map[string]any // tidy-status
 	// Certificates are how many are stored, -1 if that is not known.
@@ -118,6 +119,7 @@ var checks = []struct {
 	{"role_allows_any_name", "no role lets any name be issued", checkAnyName},
 	{"role_validity", "no role gives certificates that outlive their issuer or have no bound", checkRoleValidity},
 	{"role_no_store_false", "roles that issue much do not bloat the store while CRLs are not rebuilt by themselves", checkNoStore},
+	{"linting", "certificates and CRLs are looked at before they are signed", checkLinting},
 	{"audit_visibility", "what an auditor needs is readable in the audit log", checkAudit},
 	{"allow_if_modified_since", "clients that ask whether CRLs and CA certificates have changed are heard", checkIfModifiedSince},
 	{"enable_auto_tidy", "what ended is tidied by itself", checkAutoTidy},

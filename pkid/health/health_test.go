@@ -75,6 +75,7 @@ func well(t *testing.T) *health.Facts {
 		Issuers: []health.Issuer{{ID: "1", Name: "root", Certificate: root(t, 3650*day), Usage: "read-only,crl-signing", ManagedKey: "k", CRL: crl(time.Hour, 72*time.Hour)}},
 		Roles:   []health.Role{{Name: "web", Fields: map[string]any{"max_ttl": json.Number("3600")}}},
 		CRL:     map[string]any{"auto_rebuild": true},
+		Lint:    map[string]any{"mode": "warn"},
 		Tidy:    map[string]any{"enabled": true, "tidy_cert_store": true, "tidy_revoked_certs": true, "interval_duration": json.Number("43200")},
 		TidyRan: map[string]any{"state": "Finished", "time_finished": now.Add(-time.Hour).Format(time.RFC3339Nano)},
 		HSM:     &health.HSM{Libraries: []health.Library{{Name: "hsm", Tokens: []health.Token{{Label: "ca"}}}}},
@@ -131,6 +132,8 @@ func TestFindings(t *testing.T) {
 		{"role_validity", health.Informational, "set max_ttl", func(f *health.Facts) { f.Roles[0].Fields["max_ttl"] = json.Number("40000000") }},
 		{"role_validity", health.Warning, "9999", func(f *health.Facts) { f.Roles[0].Fields["not_after"] = "9999-12-31T23:59:59Z" }},
 		{"role_no_store_false", health.Informational, "auto_rebuild is off", func(f *health.Facts) { f.CRL["auto_rebuild"] = false }},
+		{"linting", health.Warning, "config/lint is off", func(f *health.Facts) { f.Lint["mode"] = "off" }},
+		{"linting", health.Warning, "web", func(f *health.Facts) { f.Roles[0].Fields["lint"] = "off" }},
 		{"audit_visibility", health.Informational, "lacks ca_chain", func(f *health.Facts) {
 			f.Tune["audit_non_hmac_response_keys"] = []any{"certificate", "issuing_ca", "serial_number", "error"}
 		}},

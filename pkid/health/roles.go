@@ -50,6 +50,17 @@ func checkRoleValidity(f *Facts, r *report) {
 	}
 }
 
+func checkLinting(f *Facts, r *report) {
+	if f.Lint["mode"] == "off" {
+		r.add(Warning, "config/lint", "the mode of config/lint is off: what RFC 5280 forbids is signed without a word; waive the lints that are in the way instead")
+	}
+	for _, role := range f.Roles {
+		if role.Fields["lint"] == "off" {
+			r.add(Warning, "roles/"+role.Name, "the role %s turns linting off: name the lints that are in the way in lint_waive instead", role.Name)
+		}
+	}
+}
+
 func checkNoStore(f *Facts, r *report) {
 	rebuilds := flag(f.CRL, "auto_rebuild")
 	for _, role := range f.Roles {
