@@ -44,11 +44,13 @@ func TestHierarchyRefuses(t *testing.T) {
 	many := strings.Repeat("a.example.com,", 10_000)
 	before := check.Certificates(t, p.PKID, "pki/")
 	type body = map[string]any
+	p.PKID.Must(t, "POST", "pki/roles/lost", body{"allow_any_name": true, "issuer_ref": "nope"})
 	for _, c := range []struct {
 		method, path string
 		body         any
 		words        string
 	}{
+		{"POST", "pki/issue/lost", body{"common_name": "x"}, "unable to find PKI issuer for reference: nope"},
 		{"POST", "pki/intermediate/generate/exported", body{"common_name": "x"}, "refused"},
 		{"POST", "pki/intermediate/generate/strange", body{"common_name": "x"}, "unknown type"},
 		{"POST", "pki/intermediate/generate/existing", body{"common_name": "x"}, "missing argument key_ref"},

@@ -107,8 +107,5 @@ func (r *Role) checkLists() error {
 			}
 		}
 	}
-	if len(r.IssuerRef) > maxText {
-		return refuse("issuer_ref: a value of %d octets, where %d are possible", len(r.IssuerRef), maxText)
-	}
-	return nil
+	return checkText("issuer_ref", r.IssuerRef)
 }
