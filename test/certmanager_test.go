@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/test/check"
@@ -12,15 +13,38 @@ import (
 )
 
 // TestCertManager sends what cert-manager's Vault issuer sends: the look at
-// sys/health, then a signature asked for with nothing but strings. The chain is
-// put together as it does that, from all that the answer has in it.
+// sys/health, then a signature asked for with nothing but strings, of a root, of
+// an intermediate, and for a CA (isCA). What is wrong with a request has to be
+// 400: any other status is tried again for ever.
 func TestCertManager(t *testing.T) {
-	p := daemon.Start(t)
-	ca(t, p)
+	p, csr := hierarchy(t)
+	signed := p.PKID.Must(t, "POST", "pki/root/sign-intermediate", map[string]any{"csr": csr, "common_name": "Mid", "ttl": "8760h"})
+	set := p.PKID.Must(t, "POST", "pki/intermediate/set-signed", map[string]any{"certificate": signed.String(t, "certificate")})
+	mid := set.Data["imported_issuers"].([]any)[0].(string)
+	for role, issuer := range map[string]string{"web": "default", "below": mid} {
+		p.PKID.Must(t, "POST", "pki/roles/"+role, map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "key_type": "ec", "issuer_ref": issuer})
+	}
 	if a := p.PKID.Must(t, "GET", "sys/health", nil); a.Status != http.StatusOK {
 		t.Errorf("sys/health: %d", a.Status)
 	}
-	answer := p.PKID.Must(t, "POST", "pki/sign/web", map[string]any{
+	for path, length := range map[string]int{"pki/sign/web": 2, "pki/sign/below": 3, "pki/root/sign-intermediate": 2, "pki/issuer/" + mid + "/sign-intermediate": 3} {
+		chain := certManagerSigns(t, p, path)
+		if len(chain) != length || chain[0].IsCA != strings.HasSuffix(path, "sign-intermediate") {
+			t.Errorf("%s: %d certificates, CA %v", path, len(chain), chain[0].IsCA)
+		}
+	}
+	for _, role := range []string{"web", "below"} {
+		p.PKID.Refused(t, "POST", "pki/sign/"+role, map[string]any{"common_name": "www.example.org", "csr": request(t, "www.example.org"),
+			"ttl": "24h0m0s", "exclude_cn_from_sans": "true"}, http.StatusBadRequest, "www.example.org")
+	}
+	check.CA(t, p)
+}
+
+// certManagerSigns gives the chain that cert-manager puts together, from all that
+// the answer has in it.
+func certManagerSigns(t *testing.T, p *daemon.Pair, path string) []*x509.Certificate {
+	t.Helper()
+	answer := p.PKID.Must(t, "POST", path, map[string]any{
 		"common_name": "www.example.com", "alt_names": "www.example.com", "ip_sans": "", "uri_sans": "",
 		"ttl": "24h0m0s", "csr": request(t, "www.example.com"), "exclude_cn_from_sans": "true",
 	})
@@ -37,12 +61,12 @@ func TestCertManager(t *testing.T) {
 	}
 	leaf := parse(t, secret.Data.Certificate)
 	if len(leaf.DNSNames) != 1 || leaf.DNSNames[0] != "www.example.com" {
-		t.Errorf("names: %v", leaf.DNSNames)
+		t.Errorf("%s: names: %v", path, leaf.DNSNames)
 	}
 	chain := bundle(t, leaf, append(secret.Data.CAChain, secret.Data.IssuingCA, secret.Data.Certificate)...)
 	top := chain[len(chain)-1]
 	if !bytes.Equal(top.RawIssuer, top.RawSubject) || top.CheckSignatureFrom(top) != nil {
-		t.Errorf("the chain ends in %s, which is no root", top.Subject)
+		t.Errorf("%s: the chain ends in %s, which is no root", path, top.Subject)
 	}
 	roots, above := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(top)
@@ -50,14 +74,9 @@ func TestCertManager(t *testing.T) {
 		above.AddCert(c)
 	}
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: above, DNSName: "www.example.com"}); err != nil {
-		t.Error(err)
+		t.Errorf("%s: %v", path, err)
 	}
-
-	// What is wrong with a request has to be 400: any other status is tried
-	// again for ever.
-	p.PKID.Refused(t, "POST", "pki/sign/web", map[string]any{"common_name": "www.example.org", "csr": request(t, "www.example.org"),
-		"ttl": "24h0m0s", "exclude_cn_from_sans": "true"}, http.StatusBadRequest, "www.example.org")
-	check.CA(t, p)
+	return chain
 }
 
 // bundle links certificates, given in any order and more than once, from the leaf

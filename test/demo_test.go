@@ -26,7 +26,7 @@ func newDemo(t *testing.T) *demo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &demo{dir: shared(t), port: port}
+	d := &demo{dir: daemon.ShortDir(t), port: port}
 	for _, dir := range []string{"bin", "test/demo", "run"} {
 		if err := os.MkdirAll(filepath.Join(d.dir, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -120,21 +120,6 @@ func TestDemo(t *testing.T) {
 	if left := d.daemons(); len(left) != 0 {
 		t.Errorf("down leaves %v running", left)
 	}
-}
-
-// shared makes a folder that other users can reach, with a path short enough
-// for sockets in it.
-func shared(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "hsmpki-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func copyFile(t *testing.T, from, to string) {

@@ -3,8 +3,10 @@ package test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"io"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,6 +151,75 @@ func TestVaultClientRevokes(t *testing.T) {
 	}
 	if s, err := logical.Read("pki/crl/rotate-delta"); err != nil || s.Data["success"] != true || len(s.Warnings) > 0 {
 		t.Errorf("rotate-delta: %v, %v", s, err)
+	}
+	check.CA(t, p)
+}
+
+// TestVaultClientRoles writes, patches, lists and deletes roles with Vault's own
+// Go client. A write replaces the whole role, a patch what it names.
+func TestVaultClientRoles(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	logical := vaultClient(t, p.PKID).Logical()
+	read := func(path string) map[string]any {
+		t.Helper()
+		s, err := logical.Read(path)
+		if err != nil || s == nil {
+			t.Fatalf("%s: %v, %v", path, s, err)
+		}
+		return s.Data
+	}
+	const path = "pki/roles/db"
+	if s, err := logical.JSONMergePatch(t.Context(), path, map[string]any{"max_ttl": "1h"}); err == nil || !strings.Contains(err.Error(), "Unable to fetch role entry to patch") {
+		t.Errorf("a patch of nothing: %v, %v", s, err)
+	}
+	wrote, err := logical.Write(path, map[string]any{"allowed_domains": []string{"db.example.com"}, "allow_bare_domains": true, "key_type": "ec", "max_ttl": "72h", "ou": "DB"})
+	if err != nil || wrote.Data["key_bits"] != json.Number("256") {
+		t.Fatalf("write: %+v, %v", wrote, err)
+	}
+	patched, err := logical.JSONMergePatch(t.Context(), path, map[string]any{"max_ttl": "1h", "key_type": "ed25519"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := wrote.Data
+	want["max_ttl"], want["key_type"], want["key_bits"], want["signature_bits"] = json.Number("3600"), "ed25519", json.Number("0"), json.Number("0")
+	if got := read(path); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(patched.Data, want) {
+		t.Errorf("patched:\n got %v\nwant %v", got, want)
+	}
+	leaf, err := logical.Write("pki/issue/db", map[string]any{"common_name": "db.example.com", "ttl": "2h"})
+	if err != nil || leaf.Data["private_key_type"] != "ed25519" || len(leaf.Warnings) != 1 {
+		t.Errorf("issued under it: %+v, %v", leaf, err)
+	}
+	for _, bad := range []map[string]any{{"ttl": "2h"}, {"key_type": "dsa"}, {"allow_any_name": "perhaps"}} {
+		if s, err := logical.JSONMergePatch(t.Context(), path, bad); err == nil {
+			t.Errorf("%v: %+v", bad, s)
+		}
+	}
+	if got := read(path); !reflect.DeepEqual(got, want) {
+		t.Errorf("after patches that were refused: %v", got)
+	}
+	if a, err := p.PKID.Request("PATCH", path, map[string]any{"max_ttl": "1h"}); err != nil || a.Status != 415 {
+		t.Errorf("a patch that is no merge patch: %v, %v", a, err)
+	}
+	if _, err := logical.Write(path, map[string]any{"allow_any_name": true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(path); got["max_ttl"] != json.Number("0") || len(got["ou"].([]any)) != 0 || got["key_type"] != "rsa" {
+		t.Errorf("written anew, it keeps %v", got)
+	}
+	if list, err := logical.List("pki/roles"); err != nil || !slices.Equal(list.Data["keys"].([]any), []any{"db", "web"}) {
+		t.Errorf("roles: %+v, %v", list, err)
+	}
+	for range 2 { // what is not there can be deleted
+		if s, err := logical.Delete(path); s != nil || err != nil {
+			t.Errorf("delete: %+v, %v", s, err)
+		}
+	}
+	if s, err := logical.Read(path); s != nil || err != nil {
+		t.Errorf("deleted, it reads %+v, %v", s, err)
+	}
+	if _, err := logical.Write("pki/issue/db", map[string]any{"common_name": "db.example.com"}); err == nil || !strings.Contains(err.Error(), "unknown role: db") {
+		t.Errorf("issued under a role that is gone: %v", err)
 	}
 	check.CA(t, p)
 }

@@ -39,10 +39,7 @@ func healthCommand() *cli.Command {
 var strictCodes = map[health.Status]int{health.Informational: 3, health.Warning: 4, health.Critical: 5}
 
 func runHealth(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return fail("Too many arguments (expected 0, got %d); the mount is given with -mount", c.NArg())
-	}
-	s, err := open(c)
+	s, mount, err := openMountAlone(c)
 	if err != nil {
 		return err
 	}
@@ -52,10 +49,6 @@ func runHealth(c *cli.Context) error {
 			rows = append(rows, n[:])
 		}
 		return s.table([]string{"Check", "Says that"}, rows)
-	}
-	mount, err := cleanPath(c.String("mount"))
-	if err != nil {
-		return err
 	}
 	facts, err := s.facts(mount)
 	if err != nil {

@@ -45,11 +45,7 @@ func runIssue(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return fail("expected one name, got %d arguments; try %q", c.NArg(), c.Command.HelpName+" -h")
 	}
-	s, err := open(c)
-	if err != nil {
-		return err
-	}
-	mount, err := cleanPath(c.String("mount"))
+	s, mount, err := openMount(c)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,24 @@ func cleanPath(path string) (string, error) {
 	return path, nil
 }
 
+// openMount is open, and gives the path that the flag mount has.
+func openMount(c *cli.Context) (*session, string, error) {
+	s, err := open(c)
+	if err != nil {
+		return nil, "", err
+	}
+	mount, err := cleanPath(c.String("mount"))
+	return s, mount, err
+}
+
+// openMountAlone is openMount for commands that take no arguments.
+func openMountAlone(c *cli.Context) (*session, string, error) {
+	if c.NArg() > 0 {
+		return nil, "", fail("Too many arguments (expected 0, got %d); the mount is given with -mount", c.NArg())
+	}
+	return openMount(c)
+}
+
 func pathHelpCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "path-help",

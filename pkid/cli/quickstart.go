@@ -39,14 +39,7 @@ func quickstartCommand() *cli.Command {
 }
 
 func runQuickstart(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return fail("Too many arguments (expected 0, got %d)", c.NArg())
-	}
-	s, err := open(c)
-	if err != nil {
-		return err
-	}
-	mount, err := cleanPath(c.String("mount"))
+	s, mount, err := openMountAlone(c)
 	if err != nil {
 		return err
 	}

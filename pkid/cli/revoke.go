@@ -32,11 +32,7 @@ func runRevoke(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return fail("expected a serial number or a file; try %q", c.Command.HelpName+" -h")
 	}
-	s, err := open(c)
-	if err != nil {
-		return err
-	}
-	mount, err := cleanPath(c.String("mount"))
+	s, mount, err := openMount(c)
 	if err != nil {
 		return err
 	}

@@ -41,14 +41,7 @@ func tidyCommand() *cli.Command {
 }
 
 func runTidy(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return fail("Too many arguments (expected 0, got %d); the mount is given with -mount", c.NArg())
-	}
-	s, err := open(c)
-	if err != nil {
-		return err
-	}
-	mount, err := cleanPath(c.String("mount"))
+	s, mount, err := openMountAlone(c)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,6 @@ import (
 	"encoding/asn1"
 	"errors"
 	"math/big"
-	"net"
-	"net/url"
 	"time"
 )
 
@@ -18,16 +16,8 @@ import (
 // (critical), the key usages CertSign and CRLSign, and an authority key
 // identifier; a root's is equal to its subject key identifier.
 type CARequest struct {
-	// Subject, or RawSubject (the DER of a Name) if that is set, must not be
-	// empty (RFC 5280, section 4.1.2.6).
-	Subject    pkix.Name
-	RawSubject []byte
-
-	DNSNames       []string
-	EmailAddresses []string
-	IPAddresses    []net.IP
-	URIs           []*url.URL
-	OtherNames     []OtherName
+	// Names has a subject that is not empty (RFC 5280, section 4.1.2.6).
+	Names
 
 	// PublicKey is the CA's key; a root's will also sign.
 	PublicKey crypto.PublicKey
@@ -127,10 +117,7 @@ func (req *CARequest) extensions(keyID []byte, authority pkix.Extension, aia, cr
 	g.add(oidBasicConstraints, func() (pkix.Extension, error) { return basicConstraints(true, maxPathLength) })
 	g.add(oidSubjectKeyID, func() (pkix.Extension, error) { return subjectKeyID(keyID) })
 	g.list = append(append(g.list, authority), aia...)
-	san, some, err := subjectAltName(&Request{
-		DNSNames: req.DNSNames, EmailAddresses: req.EmailAddresses, IPAddresses: req.IPAddresses,
-		URIs: req.URIs, OtherNames: req.OtherNames,
-	}, false)
+	san, some, err := subjectAltName(&req.Names, false)
 	if err != nil {
 		return nil, err
 	}

@@ -6,20 +6,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
-	"net"
-	"net/url"
 )
 
 // CSRRequest is what a certification request (RFC 2986) of a CA is to contain.
 type CSRRequest struct {
-	// Subject may be empty: whoever signs can give one.
-	Subject pkix.Name
-
-	DNSNames       []string
-	EmailAddresses []string
-	IPAddresses    []net.IP
-	URIs           []*url.URL
-	OtherNames     []OtherName
+	// Names may have an empty subject: whoever signs can give one.
+	Names
 
 	// BasicConstraints asks for them, with cA true; some signers want it.
 	BasicConstraints bool
@@ -43,7 +35,7 @@ func CreateCSR(req *CSRRequest, signer crypto.MessageSigner) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject, err := encodeName(nil, req.Subject)
+	subject, err := encodeName(req.RawSubject, req.Subject)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +46,7 @@ func CreateCSR(req *CSRRequest, signer crypto.MessageSigner) ([]byte, error) {
 	if req.BasicConstraints {
 		g.add(oidBasicConstraints, func() (pkix.Extension, error) { return basicConstraints(true, -1) })
 	}
-	san, some, err := subjectAltName(&Request{
-		DNSNames: req.DNSNames, EmailAddresses: req.EmailAddresses, IPAddresses: req.IPAddresses,
-		URIs: req.URIs, OtherNames: req.OtherNames,
-	}, len(subject) <= len(emptySubject))
+	san, some, err := subjectAltName(&req.Names, len(subject) <= len(emptySubject))
 	if err != nil {
 		return nil, err
 	}

@@ -114,15 +114,17 @@ func drawRequest(r *rapid.T) *issuance.Request {
 		return rapid.SliceOfN(rapid.StringMatching(pattern), 0, most).Draw(r, label)
 	}
 	req := &issuance.Request{
-		Subject: pkix.Name{
-			CommonName:   rapid.StringMatching(`[A-Za-z0-9*@ é.-]{0,70}`).Draw(r, "cn"),
-			SerialNumber: rapid.StringMatching(`[0-9]{0,5}`).Draw(r, "serial"),
-			Organization: some("organization", `.{1,40}`, 3),
-			Country:      some("country", `[A-Z]{2}`, 2),
-			ExtraNames:   []pkix.AttributeTypeAndValue{{Type: asn1OID{0, 9, 2342, 19200300, 100, 1, 1}, Value: "alice"}},
+		Names: issuance.Names{
+			Subject: pkix.Name{
+				CommonName:   rapid.StringMatching(`[A-Za-z0-9*@ é.-]{0,70}`).Draw(r, "cn"),
+				SerialNumber: rapid.StringMatching(`[0-9]{0,5}`).Draw(r, "serial"),
+				Organization: some("organization", `.{1,40}`, 3),
+				Country:      some("country", `[A-Z]{2}`, 2),
+				ExtraNames:   []pkix.AttributeTypeAndValue{{Type: asn1OID{0, 9, 2342, 19200300, 100, 1, 1}, Value: "alice"}},
+			},
+			DNSNames:       append(some("dns", `[a-z0-9.-]{1,80}`, 20), "always.example.com"),
+			EmailAddresses: some("email", `[a-z]{1,9}@[a-z.]{1,70}`, 3),
 		},
-		DNSNames:         append(some("dns", `[a-z0-9.-]{1,80}`, 20), "always.example.com"),
-		EmailAddresses:   some("email", `[a-z]{1,9}@[a-z.]{1,70}`, 3),
 		PublicKey:        leafKey().Public(),
 		KeyUsage:         x509.KeyUsage(rapid.IntRange(0, 0x1ff).Draw(r, "ku")) &^ (x509.KeyUsageCertSign | x509.KeyUsageCRLSign),
 		BasicConstraints: rapid.Bool().Draw(r, "bc"),

@@ -14,7 +14,7 @@ import (
 
 func intermediateRequest(kind, name string) *issuance.CARequest {
 	return &issuance.CARequest{
-		Subject: pkix.Name{CommonName: name}, PublicKey: caKeys()[kind].Public(), MaxPathLength: -1,
+		Names: issuance.Names{Subject: pkix.Name{CommonName: name}}, PublicKey: caKeys()[kind].Public(), MaxPathLength: -1,
 		NotBefore: now.Add(-30 * time.Second), NotAfter: now.AddDate(5, 0, 0),
 	}
 }

@@ -84,7 +84,7 @@ var urls = issuance.URLs{
 
 func rootRequest(kind string) *issuance.CARequest {
 	return &issuance.CARequest{
-		Subject:       pkix.Name{CommonName: "Test Root", Organization: []string{"hsmpki"}},
+		Names:         issuance.Names{Subject: pkix.Name{CommonName: "Test Root", Organization: []string{"hsmpki"}}},
 		PublicKey:     caKeys()[kind].Public(),
 		MaxPathLength: -1,
 		NotBefore:     now.Add(-30 * time.Second),
@@ -122,11 +122,13 @@ func makeIssuer(t testing.TB, kind string) *issuance.Issuer {
 func leafRequest() *issuance.Request {
 	uri, _ := url.Parse("spiffe://example.com/a")
 	return &issuance.Request{
-		Subject:              pkix.Name{CommonName: "test.example.com", Organization: []string{"Ünit & Co", "plain"}, Country: []string{"NL"}},
-		DNSNames:             []string{"a.example.com", "test.example.com"},
-		EmailAddresses:       []string{"user@example.com"},
-		IPAddresses:          []net.IP{net.ParseIP("10.0.0.1"), net.ParseIP("2001:db8::1")},
-		URIs:                 []*url.URL{uri},
+		Names: issuance.Names{
+			Subject:        pkix.Name{CommonName: "test.example.com", Organization: []string{"Ünit & Co", "plain"}, Country: []string{"NL"}},
+			DNSNames:       []string{"a.example.com", "test.example.com"},
+			EmailAddresses: []string{"user@example.com"},
+			IPAddresses:    []net.IP{net.ParseIP("10.0.0.1"), net.ParseIP("2001:db8::1")},
+			URIs:           []*url.URL{uri},
+		},
 		PublicKey:            leafKey().Public(),
 		KeyUsage:             x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement,
 		ExtendedKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},

@@ -23,25 +23,25 @@ const (
 // subjectAltName encodes a request's alternative names: DNS, e-mail, IP and URI
 // names, then other names. It is critical when the subject is empty (RFC 5280,
 // section 4.2.1.6). There is no extension without a name.
-func subjectAltName(r *Request, emptySubject bool) (pkix.Extension, bool, error) {
-	if len(r.DNSNames)+len(r.EmailAddresses)+len(r.IPAddresses)+len(r.URIs)+len(r.OtherNames) == 0 {
+func subjectAltName(n *Names, emptySubject bool) (pkix.Extension, bool, error) {
+	if len(n.DNSNames)+len(n.EmailAddresses)+len(n.IPAddresses)+len(n.URIs)+len(n.OtherNames) == 0 {
 		return pkix.Extension{}, false, nil
 	}
 	e, err := extension(oidSubjectAltName, emptySubject, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			for _, name := range r.DNSNames {
+			for _, name := range n.DNSNames {
 				addIA5(b, tagDNS, name)
 			}
-			for _, name := range r.EmailAddresses {
+			for _, name := range n.EmailAddresses {
 				addIA5(b, tagEmail, name)
 			}
-			for _, ip := range r.IPAddresses {
+			for _, ip := range n.IPAddresses {
 				addIP(b, ip)
 			}
-			for _, uri := range r.URIs {
+			for _, uri := range n.URIs {
 				addIA5(b, tagURI, uri.String())
 			}
-			for _, name := range r.OtherNames {
+			for _, name := range n.OtherNames {
 				addOtherName(b, name)
 			}
 		})

@@ -54,7 +54,7 @@ func TestOpenSSL(t *testing.T) {
 				full.Policies = []issuance.Policy{{ID: asn1OID{1, 3, 6, 1, 4, 1, 7, 8}, CPS: "https://ca.test/cps", Notice: "für alle"}}
 				full.OtherNames = []issuance.OtherName{{Type: asn1OID{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}, Value: "user@example.com"}}
 				*nameless = issuance.Request{
-					DNSNames: []string{"a.example.com"}, PublicKey: nameless.PublicKey, NotBefore: nameless.NotBefore, NotAfter: nameless.NotAfter,
+					Names: issuance.Names{DNSNames: []string{"a.example.com"}}, PublicKey: nameless.PublicKey, NotBefore: nameless.NotBefore, NotAfter: nameless.NotAfter,
 				}
 				for _, req := range []*issuance.Request{full, nameless} {
 					cert := issue(t, issuer, signer(kind), req)

@@ -147,7 +147,7 @@ func (i *Issuer) extensions(req *Request, keyID []byte, emptySubject bool) ([]pk
 	g.add(oidSubjectKeyID, func() (pkix.Extension, error) { return subjectKeyID(keyID) })
 	g.list = append(g.list, i.authorityKeyID)
 	g.list = append(g.list, i.authorityInfo...)
-	if san, some, err := subjectAltName(req, emptySubject); err != nil {
+	if san, some, err := subjectAltName(&req.Names, emptySubject); err != nil {
 		return nil, err
 	} else if some {
 		g.add(oidSubjectAltName, func() (pkix.Extension, error) { return san, nil })

@@ -14,15 +14,7 @@ import (
 // what the issuer adds: serial number, issuer name, key identifiers and URLs.
 // A Request never makes a CA certificate.
 type Request struct {
-	// Subject is used unless RawSubject (the DER of a Name) is set.
-	Subject    pkix.Name
-	RawSubject []byte
-
-	DNSNames       []string
-	EmailAddresses []string
-	IPAddresses    []net.IP
-	URIs           []*url.URL
-	OtherNames     []OtherName
+	Names
 
 	PublicKey crypto.PublicKey
 	// SubjectKeyID overrides the SHA-1 of the public key's bit string
@@ -52,6 +44,19 @@ type Request struct {
 	// leave both unread.
 	SignatureBits int
 	PSS           bool
+}
+
+// Names say whose certificate it is to be.
+type Names struct {
+	// Subject is used unless RawSubject (the DER of a Name) is set.
+	Subject    pkix.Name
+	RawSubject []byte
+
+	DNSNames       []string
+	EmailAddresses []string
+	IPAddresses    []net.IP
+	URIs           []*url.URL
+	OtherNames     []OtherName
 }
 
 // OtherName is a subject alternative name of a type that X.509 does not name

@@ -26,7 +26,7 @@ var everySource = []string{"CABF_BR", "CABF_EV", "CABF_SMIME_BR", "CABF_CS_BR", 
 // plain is an ordinary request, of whose parts each case below spoils one.
 func plain() *issuance.Request {
 	return &issuance.Request{
-		Subject: pkix.Name{CommonName: "web.example.com"}, DNSNames: []string{"web.example.com"},
+		Names:    issuance.Names{Subject: pkix.Name{CommonName: "web.example.com"}, DNSNames: []string{"web.example.com"}},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtendedKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		NotBefore: now.Add(-30 * time.Second), NotAfter: now.Add(72 * time.Hour), PublicKey: keys()["rsa 2048"].Public(),
 	}

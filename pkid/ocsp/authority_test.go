@@ -182,7 +182,7 @@ func (a *authority) issuer(t testing.TB, name, kind string, algorithm x509.Signa
 	signer := &key{a, a.keys[name], false}
 	bits := map[x509.SignatureAlgorithm]int{x509.SHA384WithRSA: 384, x509.SHA384WithRSAPSS: 384, x509.SHA512WithRSA: 512, x509.SHA512WithRSAPSS: 512}
 	prepared, err := issuance.PrepareRoot(&issuance.CARequest{
-		Subject: pkix.Name{CommonName: name, Organization: []string{"hsmpki"}}, PublicKey: signer.Public(), MaxPathLength: 0,
+		Names: issuance.Names{Subject: pkix.Name{CommonName: name, Organization: []string{"hsmpki"}}}, PublicKey: signer.Public(), MaxPathLength: 0,
 		NotBefore: a.now.Add(-time.Hour), NotAfter: a.now.Add(life), SignatureBits: bits[algorithm],
 		PSS: algorithm == x509.SHA256WithRSAPSS || algorithm == x509.SHA384WithRSAPSS || algorithm == x509.SHA512WithRSAPSS,
 	}, a.now)
@@ -206,7 +206,7 @@ func (a *authority) leaf(t testing.TB, i *ocsp.Issuer) *x509.Certificate {
 		t.Fatal(err)
 	}
 	now := a.clock()
-	prepared, err := issuer.Prepare(&issuance.Request{Subject: pkix.Name{CommonName: "leaf"}, PublicKey: newKey("P-256").Public(),
+	prepared, err := issuer.Prepare(&issuance.Request{Names: issuance.Names{Subject: pkix.Name{CommonName: "leaf"}}, PublicKey: newKey("P-256").Public(),
 		NotBefore: now.Add(-time.Minute), NotAfter: now.Add(time.Hour)}, now)
 	if err != nil {
 		t.Fatal(err)

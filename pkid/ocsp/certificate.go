@@ -162,7 +162,7 @@ func (r *Responder) certify(ctx context.Context, i *Issuer, now time.Time) (*cre
 		return nil, err
 	}
 	req := &issuance.Request{
-		Subject:          pkix.Name{CommonName: "OCSP Responder"},
+		Names:            issuance.Names{Subject: pkix.Name{CommonName: "OCSP Responder"}},
 		PublicKey:        key.Public(),
 		KeyUsage:         x509.KeyUsageDigitalSignature,
 		ExtendedKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning},

@@ -36,12 +36,7 @@ func (w *CSRWish) Request() (*issuance.CSRRequest, []string, error) {
 		return nil, nil, err
 	}
 	req := &issuance.CSRRequest{
-		Subject:          w.rules.subject(n),
-		DNSNames:         sorted(n.dns),
-		EmailAddresses:   sorted(n.emails),
-		IPAddresses:      n.ips,
-		URIs:             n.uris,
-		OtherNames:       n.others,
+		Names:            w.rules.namesFor(n),
 		BasicConstraints: w.basicConstraints,
 		KeyUsage:         w.keyUsage,
 		SignatureBits:    w.rules.SignatureBits,

@@ -119,9 +119,7 @@ func (w *IntermediateWish) fromWish(req *issuance.CARequest, csr *CSR) ([]string
 	if err != nil {
 		return nil, err
 	}
-	req.Subject = w.rules.subject(n)
-	req.DNSNames, req.EmailAddresses = sorted(n.dns), sorted(n.emails)
-	req.IPAddresses, req.URIs, req.OtherNames = n.ips, n.uris, n.others
+	req.Names = w.rules.namesFor(n)
 	return n.warnings(), nil
 }
 
@@ -143,7 +141,7 @@ func (w *IntermediateWish) fromCSR(req *issuance.CARequest, csr *CSR) ([]string,
 			req.ExtraExtensions = append(req.ExtraExtensions, e)
 		}
 	}
-	if w.wish.namesSomething() || len(w.rules.subject(&names{}).ToRDNSequence()) > 0 {
+	if w.wish.namesSomething() || len(w.rules.namesFor(&names{}).Subject.ToRDNSequence()) > 0 {
 		return []string{"use_csr_values takes the subject and all names from the CSR; those in the request were ignored"}, nil
 	}
 	return nil, nil

@@ -146,7 +146,7 @@ var observedIssuer = func() func(t testing.TB) *issuance.Issuer {
 		t.Helper()
 		once.Do(func() {
 			prepared, err := issuance.PrepareRoot(&issuance.CARequest{
-				Subject: pkix.Name{CommonName: "root"}, PublicKey: rootKey.Public(), MaxPathLength: -1,
+				Names: issuance.Names{Subject: pkix.Name{CommonName: "root"}}, PublicKey: rootKey.Public(), MaxPathLength: -1,
 				NotBefore: observedAt.Add(-time.Hour), NotAfter: observedAt.Add(observedMaxTTL - time.Minute),
 			}, observedAt)
 			if err != nil {

@@ -87,12 +87,7 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 		}
 	}
 	req := &issuance.Request{
-		Subject:          r.subject(n),
-		DNSNames:         sorted(n.dns),
-		EmailAddresses:   sorted(n.emails),
-		IPAddresses:      n.ips,
-		URIs:             n.uris,
-		OtherNames:       n.others,
+		Names:            r.namesFor(n),
 		BasicConstraints: r.BasicConstraintsValidForNonCA,
 		NotBefore:        notBefore,
 		NotAfter:         notAfter,
@@ -124,10 +119,10 @@ func (r *Role) usages(req *issuance.Request) (err error) {
 	return nil
 }
 
-// subject is the certificate's subject: of the role but for the caller's
-// common name, serial number and user ids.
-func (r *Role) subject(n *names) pkix.Name {
-	return pkix.Name{
+// namesFor is whose certificate it is: the subject is the role's but for the
+// caller's common name, serial number and user ids.
+func (r *Role) namesFor(n *names) issuance.Names {
+	subject := pkix.Name{
 		CommonName:         n.common,
 		SerialNumber:       n.serial,
 		Country:            unique(r.Country),
@@ -138,6 +133,9 @@ func (r *Role) subject(n *names) pkix.Name {
 		StreetAddress:      unique(r.StreetAddress),
 		PostalCode:         unique(r.PostalCode),
 		ExtraNames:         userIDAttributes(n.userIDs),
+	}
+	return issuance.Names{
+		Subject: subject, DNSNames: sorted(n.dns), EmailAddresses: sorted(n.emails), IPAddresses: n.ips, URIs: n.uris, OtherNames: n.others,
 	}
 }
 

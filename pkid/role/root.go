@@ -35,12 +35,7 @@ func (w *RootWish) Request(t *Terms) (*issuance.CARequest, []string, error) {
 	}
 	warnings = append(warnings, n.warnings()...)
 	return &issuance.CARequest{
-		Subject:         w.rules.subject(n),
-		DNSNames:        sorted(n.dns),
-		EmailAddresses:  sorted(n.emails),
-		IPAddresses:     n.ips,
-		URIs:            n.uris,
-		OtherNames:      n.others,
+		Names:           w.rules.namesFor(n),
 		KeyUsage:        w.keyUsage,
 		MaxPathLength:   w.maxPathLength,
 		NameConstraints: w.constraints,

@@ -79,7 +79,7 @@ func VerbatimRequest(r *Role, v *Verbatim, csr *CSR, t *Terms) (*issuance.Reques
 		warnings = append(warnings, "sign-verbatim takes all names from the CSR; those in the request were ignored")
 	}
 	req := &issuance.Request{
-		RawSubject:       csr.request.RawSubject,
+		Names:            issuance.Names{RawSubject: csr.request.RawSubject},
 		PublicKey:        csr.PublicKey(),
 		BasicConstraints: v.BasicConstraintsValidForNonCA,
 		ExtraExtensions:  extensions,

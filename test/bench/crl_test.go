@@ -2,7 +2,6 @@ package bench_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"fmt"
 	"math/big"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
-	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 )
 
 // The goal for a CRL of a million entries: its build's time, and what pkid may
@@ -79,32 +77,12 @@ func benchList(b *testing.B, entries int) {
 // that no pkid uses: random serial numbers, a reason in every fourth.
 func revokeMany(b *testing.B, path, uuid, issuer string, group inventory.Group, n int) {
 	b.Helper()
-	s, err := pebblestore.Open(pebblestore.Config{Path: path})
-	if err != nil {
-		b.Fatal(err)
-	}
 	ours, now := inventory.Of(uuid), time.Now().Add(-time.Hour)
-	for done := 0; done < n; done += 5000 {
-		err := s.Update(b.Context(), func(tx store.Tx) error {
-			for i := range min(5000, n-done) {
-				octets := make([]byte, 20)
-				rand.Read(octets)
-				octets[0] = octets[0]&0x7f | 0x40
-				_, err := ours.Revoke(tx, &inventory.Revocation{Serial: new(big.Int).SetBytes(octets), Issuer: issuer, Group: group,
-					NotAfter: now.Add(1000 * time.Hour), At: now, Reason: i % 4 / 3})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := s.Close(); err != nil {
-		b.Fatal(err)
-	}
+	fill(b, path, n, func(tx store.Tx, i int) error {
+		_, err := ours.Revoke(tx, &inventory.Revocation{Serial: new(big.Int).SetBytes(serialOctets()), Issuer: issuer, Group: group,
+			NotAfter: now.Add(1000 * time.Hour), At: now, Reason: i % 4 / 3})
+		return err
+	})
 }
 
 // verifyList has openssl verify a CRL and count its entries.

@@ -139,19 +139,28 @@ func hostName(i int) string { return fmt.Sprintf("h%07d.example.com", i) }
 // verifies what is stored. It gives a time in the middle of their ends.
 func storeMany(b *testing.B, path, uuid string, root *daemon.Answer, template *x509.Certificate, n int) (middle time.Time) {
 	b.Helper()
+	ours, first := inventory.Of(uuid), time.Now().Add(24*time.Hour).UTC().Truncate(time.Second)
+	step := 48 * time.Hour / time.Duration(n) // within the next three days
+	group, issuer := inventory.GroupOf(parse(b, root.String(b, "certificate"))), root.String(b, "issuer_id")
+	fill(b, path, n, func(tx store.Tx, i int) error {
+		c := copyOf(template, hostName(i+1), first.Add(time.Duration(i)*step))
+		return ours.Put(tx, &inventory.Certificate{DER: c.Raw, Issuer: issuer, Group: group, Role: "web", IssuedAt: c.NotBefore}, c)
+	})
+	return first.Add(12 * time.Hour)
+}
+
+// fill has n things put into a state that no pkid uses, 5,000 in an update.
+func fill(b *testing.B, path string, n int, put func(tx store.Tx, i int) error) {
+	b.Helper()
 	s, err := pebblestore.Open(pebblestore.Config{Path: path})
 	if err != nil {
 		b.Fatal(err)
 	}
 	const batch = 5000
-	ours, first := inventory.Of(uuid), time.Now().Add(24*time.Hour).UTC().Truncate(time.Second)
-	step := 48 * time.Hour / time.Duration(n) // within the next three days
-	group, issuer := inventory.GroupOf(parse(b, root.String(b, "certificate"))), root.String(b, "issuer_id")
 	for done := 0; done < n; done += batch {
 		err := s.Update(b.Context(), func(tx store.Tx) error {
 			for i := done; i < min(done+batch, n); i++ {
-				c := copyOf(template, hostName(i+1), first.Add(time.Duration(i)*step))
-				if err := ours.Put(tx, &inventory.Certificate{DER: c.Raw, Issuer: issuer, Group: group, Role: "web", IssuedAt: c.NotBefore}, c); err != nil {
+				if err := put(tx, i); err != nil {
 					return err
 				}
 			}
@@ -164,15 +173,20 @@ func storeMany(b *testing.B, path, uuid string, root *daemon.Answer, template *x
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
-	return first.Add(12 * time.Hour)
+}
+
+// serialOctets are those of a serial number: positive, without a leading zero.
+func serialOctets() []byte {
+	octets := make([]byte, 20)
+	rand.Read(octets)
+	octets[0] = 0x40 | octets[0]&0x3f
+	return octets
 }
 
 // copyOf is a certificate with other octets of the same lengths in it.
 func copyOf(template *x509.Certificate, name string, end time.Time) *x509.Certificate {
 	c := *template
-	octets := make([]byte, 20)
-	rand.Read(octets)
-	octets[0] = 0x40 | octets[0]&0x3f // positive, without a leading zero
+	octets := serialOctets()
 	c.SerialNumber, c.NotAfter, c.DNSNames = new(big.Int).SetBytes(octets), end, []string{name}
 	c.Subject.CommonName = name
 	const utcTime = "060102150405Z"

@@ -90,7 +90,7 @@ internal_keys {
 // NewHSMD writes a file for hsmd with the blocks given, and does not start it.
 func NewHSMD(t testing.TB, blocks string) *HSMD {
 	t.Helper()
-	dir := shortDir(t)
+	dir := ShortDir(t)
 	h := &HSMD{Dir: dir, State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "hsmd.sock"), Config: filepath.Join(dir, "hsmd.hcl")}
 	h.Write(t, blocks)
 	h.process = process{t: t, name: "hsmd", args: []string{"server", "-config=" + h.Config}, ready: func() error { return accepts(h.Socket) }}
@@ -121,7 +121,7 @@ func level(set string) string {
 // NewPKID writes a file for pkid with the blocks given, and does not start it.
 func NewPKID(t testing.TB, h *HSMD, blocks string) *PKID {
 	t.Helper()
-	dir := shortDir(t)
+	dir := ShortDir(t)
 	p := &PKID{Dir: dir, State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "pkid.sock"), Config: filepath.Join(dir, "pkid.hcl")}
 	p.hsmd, p.blocks = h.Socket, blocks
 	p.write(t)
@@ -221,9 +221,9 @@ func accepts(socket string) error {
 	return conn.Close()
 }
 
-// shortDir makes a folder whose sockets fit into a sockaddr, as those of
+// ShortDir makes a folder whose sockets fit into a sockaddr, as those of
 // t.TempDir with its long names may not.
-func shortDir(t testing.TB) string {
+func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hsmpki-")
 	if err != nil {
