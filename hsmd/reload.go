@@ -45,9 +45,6 @@ func (h *hsmd) reload(ctx context.Context) {
 		config.LogFaults(h.log, err)
 		return
 	}
-	for _, err := range needRestart(h.started, cfg) {
-		h.log.Warn("hsmd has to be restarted to take a change", "change", err.Error())
-	}
 
 	// Step 2: its libraries, keys and clients, with workers that are new where
 	// they have to be. Everything is served meanwhile, as before.
@@ -58,6 +55,9 @@ func (h *hsmd) reload(ctx context.Context) {
 		r.dropTried(nil)
 		config.LogFaults(h.log, err)
 		return
+	}
+	for _, change := range needRestart(h.started, cfg) {
+		h.log.Warn("hsmd has to be restarted to take a change", "change", change.Error())
 	}
 	h.level.Set(min(h.level.Level(), cfg.LogLevel)) // for these lines
 	changed := config.LogChanges(h.log, rules(h.cfg, before), rules(cfg, state))
@@ -88,6 +88,9 @@ func needRestart(started, cfg *config.HSMD) (changes []error) {
 	}
 	if cfg.StateKey.Reference() != started.StateKey.Reference() {
 		changed("state_key", "state_key is still the one that hsmd was started with")
+	}
+	if cfg.AuditLog != started.AuditLog {
+		changed("audit_log", "audit_log is still %s", started.AuditLog)
 	}
 	sockets := func(c *config.HSMD) (all []string) {
 		for _, l := range c.Listeners {
@@ -124,9 +127,10 @@ func (r *reloading) run(ctx context.Context) (before, state *server.State, err e
 		return nil, nil, err
 	}
 	err = r.h.srv.Replace(ctx, func(now *server.State) (*server.State, error) {
-		// Once more, since keys may have been defined over the wire meanwhile.
-		before = now
-		state, err = r.build(tried)
+		before, state, err = now, tried, nil
+		if now != r.now { // keys were defined over the wire meanwhile
+			state, err = r.build(now, tried)
+		}
 		return state, err
 	})
 	return before, state, err
@@ -137,7 +141,7 @@ func (r *reloading) run(ctx context.Context) (before, state *server.State, err e
 // one, the state is made once more with it.
 func (r *reloading) prepare(ctx context.Context) (*server.State, error) {
 	for {
-		state, err := r.build(nil)
+		state, err := r.build(r.now, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -158,8 +162,8 @@ func (r *reloading) prepare(ctx context.Context) (*server.State, error) {
 	}
 }
 
-func (r *reloading) build(tried *server.State) (*server.State, error) {
-	return build(r.cfg, r.h.store.Records(), r.workers, r.h.srv.State(), tried)
+func (r *reloading) build(now, tried *server.State) (*server.State, error) {
+	return build(r.cfg, r.h.store.Records(), r.workers, now, tried)
 }
 
 // dropTried has workers forget the keys that were tried and did not come into

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -189,7 +189,8 @@ func viewOf(status *wire.StatusResponse, err error) view {
 // had before, where [reloading.renew] did not say so.
 func (r *reloading) difference(c *config.Library) renewal {
 	for _, old := range r.h.cfg.Libraries {
-		if old.Name == c.Name && old.Path == c.Path && old.InitArgs == c.InitArgs && maps.Equal(old.Env, c.Env) {
+		old.Place = c.Place
+		if reflect.DeepEqual(old, *c) {
 			return newFile
 		}
 	}

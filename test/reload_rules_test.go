@@ -106,43 +106,6 @@ func TestReloadPeers(t *testing.T) {
 	}
 }
 
-// TestReloadStoredName has the file take the name of a key that was defined over
-// the wire, and give it back.
-func TestReloadStoredName(t *testing.T) {
-	token := softhsm.New(t)
-	blocks := daemon.Libraries(token.Store) + daemon.WireKeys
-	h := daemon.NewHSMD(t, blocks)
-	h.Start()
-	c := wireClient(t, h.Socket)
-	defineOver(t, c, token, "shared")
-	stored := signerOf(t, c, "shared")
-	inFile := strings.Replace(hclKey(token, "shared"), `key_label          = "shared"`, `key_label = "of-the-file"`, 1)
-	says(t, reload(t, h, blocks+inFile), `stored managed key \"shared\" is inactive: hsmd's configuration defines one of its name`,
-		`"rule changed","rule":"managed_key \"shared\""`)
-	taken := signerOf(t, c, "shared")
-	if taken.spki == stored.spki {
-		t.Error("the stored key answers for the file's")
-	}
-	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: p256(token, "shared", token.PIN)}); !errors.Is(err, wire.Invalid) ||
-		!strings.Contains(err.Error(), "defined in hsmd's configuration") {
-		t.Errorf("defined over the file's: %v", err)
-	}
-	h.Restart()
-	says(t, reload(t, h, blocks), `"rule changed","rule":"managed_key \"shared\""`)
-	again := signerOf(t, wireClient(t, h.Socket), "shared")
-	if again.spki != stored.spki {
-		t.Error("the stored key did not come back")
-	}
-
-	// A file's key that is the stored one by another name takes it away.
-	same := strings.Replace(hclKey(token, "other"), `key_label          = "other"`, `key_label = "shared"`, 1)
-	says(t, reload(t, h, blocks+same), `stored managed key \"shared\" cannot be used: it is the key that is named other`)
-	again = &signer{wireClient(t, h.Socket), "shared", stored.public, stored.spki}
-	if err := again.ask(func(r *wire.SignRequest) { r.Message = tbsCertificate(t, again) }); !errors.Is(err, wire.Invalid) {
-		t.Errorf("the key of the file by its stored name: %v", err)
-	}
-}
-
 // TestReloadNeedsRestart changes what only a start takes.
 func TestReloadNeedsRestart(t *testing.T) {
 	token := softhsm.New(t)
