@@ -92,7 +92,13 @@ func TestHSMD(t *testing.T) {
 	equal(t, "mechanism, decimal in quotes", ed.PKCS11.Mechanism, config.MechanismEdDSA)
 	equal(t, "Ed25519's curve", ed.PKCS11.Curve, "Ed25519")
 	equal(t, "login", ed.PKCS11.Token.Login, "none")
-	equal(t, "place", ed.Place.String(), "testdata/good/hsmd-full.hcl:77")
+	luna := c.ManagedKeys[3]
+	equal(t, "login of a crypto user", luna.PKCS11.Token.Login, "crypto_user")
+	equal(t, "generate_mechanism", luna.PKCS11.GenerateMechanism, uint64(0x80000142))
+	equal(t, "public_key", luna.PKCS11.PublicKey, "file:/etc/hsmd/luna.pem")
+	equal(t, "key_id_length by default", soft.KeyIDLength, 20)
+	equal(t, "key_id_length", c.Libraries[1].KeyIDLength, 2)
+	equal(t, "place", ed.Place.String(), "testdata/good/hsmd-full.hcl:78")
 }
 
 func TestLiteralPINWarns(t *testing.T) {
@@ -101,7 +107,7 @@ func TestLiteralPINWarns(t *testing.T) {
 		t.Fatalf("warnings: %v", c.Warnings)
 	}
 	w := c.Warnings[0].Error()
-	if !strings.Contains(w, "hsmd-full.hcl:66: the PIN stands in this file") || strings.Contains(w, "1234") {
+	if !strings.Contains(w, "hsmd-full.hcl:67: the PIN stands in this file") || strings.Contains(w, "1234") {
 		t.Errorf("warning: %s", w)
 	}
 }

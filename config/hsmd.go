@@ -8,6 +8,9 @@ const (
 	DefaultHSMDSocket = "/run/hsmd/hsmd.sock"
 )
 
+// DefaultKeyIDLength is as long as the SHA-1 that others use for a CKA_ID.
+const DefaultKeyIDLength = 20
+
 // HSMD is the configuration of hsmd.
 type HSMD struct {
 	// StateDir (state_dir) is hsmd's own directory, made with mode 0700; each
@@ -72,6 +75,11 @@ type Library struct {
 	// MaxSessions (max_sessions) bounds the sessions that are open at a time on
 	// each token, 1 to 1024. 0, the default: what the token allows, at most 32.
 	MaxSessions int
+
+	// KeyIDLength (key_id_length) is how many octets the CKA_ID has that hsmd
+	// gives a key which it makes, 1 to 255: some HSMs keep no more than a few
+	// (YubiHSM: 2). Default: 20.
+	KeyIDLength int
 
 	// Env (env) is added to the worker's environment.
 	Env map[string]string
@@ -187,13 +195,14 @@ func (c *HSMD) defaults() {
 }
 
 func readLibrary(b *block) Library {
-	var l Library
+	l := Library{KeyIDLength: DefaultKeyIDLength}
 	if b.labels[0] != "pkcs11" {
 		b.faultf("", "kms_library %q: the only type is \"pkcs11\"", b.labels[0])
 	}
 	b.str("name", &l.Name)
 	b.str("library", &l.Path)
 	b.whole("max_sessions", &l.MaxSessions, 1, 1024)
+	b.whole("key_id_length", &l.KeyIDLength, 1, 255)
 	b.stringMap("env", &l.Env)
 	b.str("init_args", &l.InitArgs)
 	b.list("paths", &l.Paths)

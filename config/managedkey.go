@@ -81,6 +81,20 @@ type PKCS11Key struct {
 	// MaxParallel (max_parallel) bounds the key's signatures in flight. 0, the
 	// default: the library's sessions bound them.
 	MaxParallel int
+
+	// GenerateMechanism (generate_mechanism) is the CKM_… number that makes the
+	// key pair, where the token wants another than the usual ones: 0x000A
+	// (CKM_RSA_X9_31_KEY_PAIR_GEN), or a vendor's own, such as those of FIPS 186
+	// on some HSMs. Only with allow_generate_key. Default: 0x0000 for RSA, or
+	// 0x000A where the token has only that; 0x1040 for ECDSA, 0x1055 for Ed25519.
+	GenerateMechanism uint64
+
+	// PublicKey (public_key) is the key pair's public half, in PEM (PUBLIC KEY
+	// or CERTIFICATE), or "file:/path" of a file that has it. It is for tokens
+	// that hold neither a public key nor a certificate beside the private key;
+	// where they do, the two must agree. Either way the private key proves
+	// itself by a test signature. Default: none.
+	PublicKey string
 }
 
 // Token says which token of a library is meant and how to log in to it. Of
@@ -97,12 +111,31 @@ type Token struct {
 	Slot *uint64
 
 	// PIN (pin) is the user's PIN: "file:/path", "env:NAME", or the PIN itself,
-	// which is accepted with a warning. Required unless Login is "none".
+	// which is accepted with a warning. It is handed to the token as it is, so
+	// that it may be what a vendor makes of it, such as "user:password". Required
+	// unless Login is "none".
 	PIN Secret
 
-	// Login (login) is "none" for a token that wants no login.
+	// Login (login) is who logs in to the token:
+	//
+	//   - "user", the default: the normal user (CKU_USER). A key that wants its
+	//     PIN for each signature (CKA_ALWAYS_AUTHENTICATE) is given it.
+	//   - "crypto_user": the user of Luna HSMs who may use keys and make none.
+	//   - "context_specific": as "user", and each signature is given the PIN,
+	//     also where the key does not say that it wants it.
+	//   - "none": nobody. The token wants no login, or others see to it (nShield's
+	//     preload), or it has a PIN pad of its own (CKF_PROTECTED_AUTHENTICATION_PATH),
+	//     which then asks for the PIN.
 	Login string
 }
+
+// The ways to log in besides LoginUser, which is the same as "".
+const (
+	LoginUser            = "user"
+	LoginCryptoUser      = "crypto_user"
+	LoginContextSpecific = "context_specific"
+	LoginNone            = "none"
+)
 
 // AWSKMSKey locates a key in AWS KMS.
 type AWSKMSKey struct {
@@ -169,6 +202,8 @@ func (k *PKCS11Key) fields(b *block) {
 	b.str("curve", &k.Curve)
 	b.boolean("force_rw_session", &k.ForceRWSession)
 	b.whole("max_parallel", &k.MaxParallel, 0, 1_000_000)
+	b.number("generate_mechanism", &k.GenerateMechanism)
+	b.str("public_key", &k.PublicKey)
 }
 
 func (t *Token) fields(b *block) {

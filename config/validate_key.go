@@ -40,11 +40,11 @@ func (c checker) token(p Place, kind string, t *Token) {
 	if !p.Has("token_label") && !p.Has("token_serial") && !p.Has("slot") {
 		c.faultf(p, "", "%s needs token_label, token_serial or slot", kind)
 	}
-	c.oneOf(p, "login", t.Login, "none")
+	c.oneOf(p, "login", t.Login, LoginUser, LoginCryptoUser, LoginContextSpecific, LoginNone)
 	switch {
-	case t.Login == "none" && p.Has("pin"):
+	case t.Login == LoginNone && p.Has("pin"):
 		c.faultf(p, "pin", `pin and login = "none" exclude each other`)
-	case !p.Has("login") && !p.Has("pin"):
+	case t.Login != LoginNone && !p.Has("pin"):
 		c.faultf(p, "", `%s needs pin, or login = "none" for a token that wants no login`, kind)
 	case t.PIN.IsSet() && t.PIN.Reference() == "":
 		c.warnf(p, "pin", `the PIN stands in this file; "file:/path" or "env:NAME" would keep it out`)
@@ -56,6 +56,14 @@ func (c checker) pkcs11Key(p Place, k *PKCS11Key, generate bool) {
 		c.faultf(p, "", "managed_key needs key_label or key_id")
 	} else if generate && !p.Has("key_label") {
 		c.faultf(p, "allow_generate_key", "allow_generate_key needs key_label")
+	}
+	if p.Has("generate_mechanism") && !generate {
+		c.faultf(p, "generate_mechanism", "generate_mechanism needs allow_generate_key")
+	}
+	if path, ok := strings.CutPrefix(k.PublicKey, "file:"); ok {
+		c.absolute(p, "public_key", path)
+	} else if k.PublicKey != "" && !strings.Contains(k.PublicKey, "-----BEGIN ") {
+		c.faultf(p, "public_key", `public_key must be PEM, or "file:/path" of a file with it`)
 	}
 	if !p.Has("mechanism") || p.faulty("mechanism") {
 		return

@@ -131,6 +131,9 @@ func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 // showTokens asks a library what it shows, and says which keys find their token.
 func showTokens(ctx context.Context, out, errOut io.Writer, l *managedkey.Library, state *server.State) {
 	fmt.Fprintf(out, "\nTokens of library %q (%s)\n", l.Name, l.Path)
+	if l.KeyIDLength != config.DefaultKeyIDLength {
+		fmt.Fprintf(out, "  keys that are made get an id (CKA_ID) of %d octets\n", l.KeyIDLength)
+	}
 	status, err := l.Backend.Status(ctx, &wire.StatusRequest{})
 	var tokens []wire.TokenStatus
 	if err == nil && len(status.Libraries) > 0 {

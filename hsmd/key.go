@@ -179,9 +179,11 @@ func keyRead(q *question) error {
 	if p.Slot != nil {
 		row("slot", *p.Slot)
 	}
+	row("login", p.Login)
 	row("key_label", p.KeyLabel)
 	row("key_id", p.KeyID)
 	row("allow_generate_key", d.AllowGenerateKey)
+	row("generate_mechanism", hexWord("", p.GenerateMechanism))
 	row("any_mount", d.AnyMount)
 	row("schemes", schemeNames(k))
 	row("public_key_sha256", fingerprint(k, 64))

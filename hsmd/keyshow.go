@@ -52,7 +52,7 @@ func named(keys []wire.KeyInfo, library string, t *wire.TokenStatus, name string
 func shown(k *wire.KeyInfo) map[string]any {
 	d, p := &k.Definition, k.Definition.PKCS11
 	m := map[string]any{"name": d.Name, "type": d.Type, "uuid": d.UUID, "source": k.Source, "library": p.Library, "token_label": p.TokenLabel,
-		"token_serial": p.TokenSerial, "slot": p.Slot, "key_label": p.KeyLabel, "key_id": p.KeyID, "mechanism": p.Mechanism, "key_bits": p.KeyBits,
+		"token_serial": p.TokenSerial, "slot": p.Slot, "key_label": p.KeyLabel, "key_id": p.KeyID, "login": p.Login, "generate_mechanism": p.GenerateMechanism, "mechanism": p.Mechanism, "key_bits": p.KeyBits,
 		"curve": p.Curve, "allow_generate_key": d.AllowGenerateKey, "any_mount": d.AnyMount, "schemes": schemeNames(k), "state": condition(k)}
 	if len(k.PublicKey) > 0 {
 		m["public_key"] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.PublicKey}))

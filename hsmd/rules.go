@@ -54,6 +54,9 @@ func describeLibrary(l *config.Library) string {
 	if l.InitArgs != "" {
 		words = append(words, "with init_args")
 	}
+	if l.KeyIDLength != config.DefaultKeyIDLength {
+		words = append(words, fmt.Sprintf("made keys get an id of %d octets", l.KeyIDLength))
+	}
 	return strings.Join(words, ", ")
 }
 
@@ -89,8 +92,12 @@ func describeKey(k *managedkey.Key) string {
 	if p.Slot != nil {
 		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
 	}
+	words = append(words, loginWords(p))
 	if d.AllowGenerateKey {
-		words = append(words, "is made when it is missing")
+		words = append(words, "is made when it is missing"+hexWord(" by mechanism ", p.GenerateMechanism))
+	}
+	if len(p.PublicKey) > 0 {
+		words = append(words, "its public key given here")
 	}
 	if d.AnyMount {
 		words = append(words, "any mount may use it")
@@ -126,6 +133,27 @@ func algorithm(p *wire.PKCS11Definition) string {
 		return "Ed25519"
 	}
 	return strings.TrimSpace("ECDSA " + p.Curve)
+}
+
+// loginWords says who logs in for a key, where it is not the normal user.
+func loginWords(p *wire.PKCS11Definition) string {
+	switch p.Login {
+	case config.LoginCryptoUser:
+		return "login as crypto user"
+	case config.LoginContextSpecific:
+		return "login again for each signature"
+	case config.LoginNone:
+		return "no login"
+	}
+	return ""
+}
+
+// hexWord is a mechanism's number; empty for 0, which says nothing.
+func hexWord(prefix string, ckm uint64) string {
+	if ckm == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s0x%04X", prefix, ckm)
 }
 
 func listed(words []string) string {

@@ -234,6 +234,17 @@ func TestCheck(t *testing.T) {
 	}
 
 	path, _ = file(t, token, func(s string) string {
+		s = strings.Replace(s, "env     =", "key_id_length = 2\n  env     =", 1)
+		return strings.Replace(s, "allow_generate_key = true", "allow_generate_key = true\n  login = \"context_specific\"\n  generate_mechanism = \"0x80000142\"", 1)
+	})
+	code, out, errOut = hsmdRun("check", "-config="+path)
+	for _, piece := range []string{"login again for each signature", "is made when it is missing by mechanism 0x80000142", "get an id (CKA_ID) of 2 octets"} {
+		if code != 0 || !strings.Contains(out, piece) {
+			t.Errorf("exit %d, %q is missing in:\n%s%s", code, piece, out, errOut)
+		}
+	}
+
+	path, _ = file(t, token, func(s string) string {
 		s = strings.Replace(s, token.Library, path, 1) // a text file
 		s = strings.Replace(s, `pin                = "file:`, `pin = "file:/none`, 1)
 		return s + "client \"ghost\" {\n  user = \"no-such-user\"\n  capabilities = []\n}\n"

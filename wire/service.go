@@ -57,7 +57,7 @@ type PKCS11Definition struct {
 	TokenSerial    string  `cbor:"3,keyasint,omitempty"`
 	Slot           *uint64 `cbor:"4,keyasint,omitempty"`
 	PIN            string  `cbor:"5,keyasint,omitempty"` // never in an answer
-	Login          string  `cbor:"6,keyasint,omitempty"` // "" for user, or "none"
+	Login          string  `cbor:"6,keyasint,omitempty"` // "" for user, "crypto_user", "context_specific" or "none"
 	KeyLabel       string  `cbor:"7,keyasint,omitempty"` // CKA_LABEL
 	KeyID          string  `cbor:"8,keyasint,omitempty"` // CKA_ID, hexadecimal
 	Mechanism      uint64  `cbor:"9,keyasint"`           // CKM_…: 0x1, 0xD, 0x1041, 0x1057
@@ -65,6 +65,9 @@ type PKCS11Definition struct {
 	Curve          string  `cbor:"11,keyasint,omitempty"` // P256, P384, P521, Ed25519
 	ForceRWSession bool    `cbor:"12,keyasint,omitempty"`
 	MaxParallel    int     `cbor:"13,keyasint,omitempty"` // 0: bounded by the sessions only
+
+	GenerateMechanism uint64 `cbor:"14,keyasint,omitempty"` // CKM_… that makes the key pair; 0: the usual one
+	PublicKey         []byte `cbor:"15,keyasint,omitempty"` // SubjectPublicKeyInfo, where the token has none
 }
 
 // Source says who defined a key.
@@ -100,6 +103,7 @@ type KeyInfo struct {
 	PublicKey  []byte            `cbor:"3,keyasint,omitempty"`
 	Schemes    []SignatureScheme `cbor:"4,keyasint,omitempty"`
 	Fault      *Fault            `cbor:"5,keyasint,omitempty"`
+	Hashed     []SignatureScheme `cbor:"6,keyasint,omitempty"` // a worker's word to hsmd: the token hashes, and wants the message
 }
 
 // GenerateRequest makes the key of the definition named Key, or, with an empty
@@ -181,6 +185,7 @@ type WorkerConfig struct {
 	RefusalKey  []byte    `cbor:"5,keyasint,omitempty"` // HMAC key of Refusals
 	Refusals    []Refusal `cbor:"6,keyasint,omitempty"` // PINs that tokens of this library have refused
 	Handle      string    `cbor:"7,keyasint,omitempty"` // what requests to the worker name the definition by; empty: its name
+	KeyIDLength int       `cbor:"8,keyasint,omitempty"` // octets of the CKA_ID of a new key; 0: 20
 }
 
 // Handle is what requests to a worker name the definition by. Definitions that

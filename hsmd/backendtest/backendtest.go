@@ -39,16 +39,16 @@ func Run(t *testing.T, open func(t *testing.T) *Backend) {
 		name string
 		run  func(*testing.T, *Backend)
 	}{
-		{"EveryTypeAndScheme", everyTypeAndScheme},
-		{"ECDSAIsMinimalDER", ecdsaIsMinimalDER},
-		{"ManyGenerateAtOnce", manyGenerateAtOnce},
+		{"Case31_EveryTypeAndScheme", everyTypeAndScheme},
+		{"Case32_ECDSAIsMinimalDER", ecdsaIsMinimalDER},
+		{"Case25_ManyGenerateAtOnce", manyGenerateAtOnce},
 		{"ManySignAtOnce", manySignAtOnce},
 		{"RefusesRequests", refusesRequests},
 		{"RefusesDefinitions", refusesDefinitions},
 		{"RefusesAnotherPIN", refusesAnotherPIN},
 		{"Forgets", forgets},
 		{"Ambiguous", ambiguous},
-		{"NeverOverAnOrphan", neverOverAnOrphan},
+		{"Case24_NeverOverAnOrphan", neverOverAnOrphan},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}

@@ -40,7 +40,7 @@ func parse(t *testing.T, spki []byte) *publicKey {
 
 // verify checks a signature over a message.
 func (p *publicKey) verify(scheme wire.SignatureScheme, message, signature []byte) error {
-	digest := hashed(scheme, message)
+	digest := Hashed(scheme, message)
 	switch key := p.key.(type) {
 	case *rsa.PublicKey:
 		switch scheme {
@@ -60,8 +60,17 @@ func (p *publicKey) verify(scheme wire.SignatureScheme, message, signature []byt
 	return errors.New("the signature does not verify")
 }
 
-// hashed is the message's digest, or the message for a scheme without a hash.
-func hashed(scheme wire.SignatureScheme, message []byte) []byte {
+// Verify checks a signature over a message with a SubjectPublicKeyInfo.
+func Verify(spki []byte, scheme wire.SignatureScheme, message, signature []byte) error {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return err
+	}
+	return (&publicKey{key: key}).verify(scheme, message, signature)
+}
+
+// Hashed is the message's digest, or the message for a scheme without a hash.
+func Hashed(scheme wire.SignatureScheme, message []byte) []byte {
 	if scheme.Hash() == 0 {
 		return message
 	}
@@ -75,7 +84,7 @@ func hashed(scheme wire.SignatureScheme, message []byte) []byte {
 func (b *Backend) request(name string, p *publicKey, scheme wire.SignatureScheme, message []byte) *wire.SignRequest {
 	req := &wire.SignRequest{Key: name, SPKI: p.id[:], Scheme: scheme}
 	if b.Worker != nil && scheme.Hash() != 0 {
-		req.Digest = hashed(scheme, message)
+		req.Digest = Hashed(scheme, message)
 	} else {
 		req.Message = message
 	}

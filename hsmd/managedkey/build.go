@@ -77,7 +77,7 @@ func Build(c *config.HSMD, s Sources) (*Built, error) {
 
 // library makes the library of a stanza, or takes the one that is there.
 func (s *Sources) library(c *config.Library) *Library {
-	l := &Library{Name: c.Name, Path: c.Path, InitArgs: c.InitArgs, MaxSessions: c.MaxSessions, Backend: s.Backend(c)}
+	l := &Library{Name: c.Name, Path: c.Path, InitArgs: c.InitArgs, MaxSessions: c.MaxSessions, KeyIDLength: c.KeyIDLength, Backend: s.Backend(c)}
 	for _, b := range []*Built{s.Tried, s.Before} {
 		if b == nil {
 			continue
@@ -133,7 +133,7 @@ func SameDefinition(a, b *Key) bool { return reflect.DeepEqual(a.Definition, b.D
 func (b *Built) configured(c *config.ManagedKey, before []*Key) (*Key, error) {
 	d, err := FromConfig(c)
 	if err != nil {
-		return nil, c.Place.Errorf("pin", "managed_key %q: %v", c.Name, err)
+		return nil, err
 	}
 	Normalise(&d)
 	if err := Check(&d); err != nil {
@@ -142,6 +142,9 @@ func (b *Built) configured(c *config.ManagedKey, before []*Key) (*Key, error) {
 	l := b.library(d.PKCS11.Library)
 	if l == nil {
 		return nil, c.Place.Errorf("library", "managed_key %q: there is no kms_library %q", c.Name, d.PKCS11.Library)
+	}
+	if d.AllowGenerateKey && len(d.PKCS11.KeyID)/2 > l.KeyIDLength {
+		return nil, c.Place.Errorf("key_id", "managed_key %q: key_id is longer than the %d octets (key_id_length) that keys made in library %q get", c.Name, l.KeyIDLength, l.Name)
 	}
 	k := NewKey(d, wire.SourceConfig, l)
 	for _, other := range before {

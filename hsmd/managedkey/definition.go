@@ -1,6 +1,7 @@
 package managedkey
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"strings"
 
@@ -23,7 +24,8 @@ const (
 // it is the same on each machine with the same file and needs no state.
 var namespace = uuid.MustParse("5b0f3f0c-6f0e-4a53-9d3c-6d2f6a1f7f4e")
 
-// FromConfig makes the definition of a managed_key block, with the PIN read.
+// FromConfig makes the definition of a managed_key block, with the PIN and the
+// public key read. Its error says where in the file they are.
 func FromConfig(k *config.ManagedKey) (wire.Definition, error) {
 	d := wire.Definition{
 		Type:             k.Type,
@@ -40,21 +42,29 @@ func FromConfig(k *config.ManagedKey) (wire.Definition, error) {
 	}
 	p := k.PKCS11
 	d.PKCS11 = &wire.PKCS11Definition{
-		Library:        p.Library,
-		KeyLabel:       p.KeyLabel,
-		KeyID:          p.KeyID,
-		Mechanism:      p.Mechanism,
-		KeyBits:        p.KeyBits,
-		Curve:          p.Curve,
-		ForceRWSession: p.ForceRWSession,
-		MaxParallel:    p.MaxParallel,
+		Library:           p.Library,
+		KeyLabel:          p.KeyLabel,
+		KeyID:             p.KeyID,
+		Mechanism:         p.Mechanism,
+		KeyBits:           p.KeyBits,
+		Curve:             p.Curve,
+		ForceRWSession:    p.ForceRWSession,
+		MaxParallel:       p.MaxParallel,
+		GenerateMechanism: p.GenerateMechanism,
 	}
-	return d, tokenFromConfig(d.PKCS11, &p.Token)
+	if err := tokenFromConfig(d.PKCS11, &p.Token); err != nil {
+		return d, k.Place.Errorf("pin", "managed_key %q: %v", k.Name, err)
+	}
+	var err error
+	if d.PKCS11.PublicKey, err = readPublicKey(p.PublicKey); err != nil {
+		return d, k.Place.Errorf("public_key", "managed_key %q: public_key: %v", k.Name, err)
+	}
+	return d, nil
 }
 
 func tokenFromConfig(d *wire.PKCS11Definition, t *config.Token) (err error) {
-	d.TokenLabel, d.TokenSerial, d.Slot, d.Login = t.Label, t.Serial, t.Slot, t.Login
-	if t.Login == "" {
+	d.TokenLabel, d.TokenSerial, d.Slot, d.Login = t.Label, t.Serial, t.Slot, normalLogin(t.Login)
+	if t.Login != config.LoginNone {
 		d.PIN, err = t.PIN.Read()
 	}
 	return err
@@ -66,6 +76,7 @@ func Normalise(d *wire.Definition) {
 	if p == nil {
 		return
 	}
+	p.Login = normalLogin(p.Login)
 	p.KeyID = strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(p.KeyID, "0x"), "0X"))
 	if p.Mechanism == MechanismEdDSA && p.Curve == "" {
 		p.Curve = "Ed25519"
@@ -73,6 +84,14 @@ func Normalise(d *wire.Definition) {
 	if curveBits[p.Curve] != 0 && p.KeyBits == curveBits[p.Curve] {
 		p.KeyBits = 0 // Terraform sends it with a curve, where it says nothing
 	}
+}
+
+// normalLogin has one word for the normal user, who may be left out.
+func normalLogin(login string) string {
+	if login == config.LoginUser {
+		return ""
+	}
+	return login
 }
 
 var curveBits = map[string]int{"P256": 256, "P384": 384, "P521": 521, "Ed25519": 256}
@@ -127,20 +146,38 @@ func checkPKCS11(p *wire.PKCS11Definition, generate bool) string {
 		return "key_id must be hexadecimal, at most 255 octets"
 	case !plain(p.KeyLabel, 255) || !plain(p.TokenLabel, 32) || !plain(p.TokenSerial, 16):
 		return "a label or serial number is too long or has control characters in it"
-	case p.Login != "" && p.Login != "none":
-		return `login can only be "none"`
-	case p.Login == "none" && p.PIN != "":
+	case p.Login != "" && p.Login != config.LoginCryptoUser && p.Login != config.LoginContextSpecific && p.Login != config.LoginNone:
+		return `login must be "user", "crypto_user", "context_specific" or "none"`
+	case p.Login == config.LoginNone && p.PIN != "":
 		return `a PIN makes no sense with login = "none"`
-	case p.Login == "" && p.PIN == "":
+	case p.Login != config.LoginNone && p.PIN == "":
 		return "pin is missing"
 	case len(p.PIN) > 255 || strings.ContainsRune(p.PIN, 0):
 		return "the pin is too long or has a NUL in it"
 	case p.MaxParallel < 0:
 		return "max_parallel must not be negative"
+	case !generate && p.GenerateMechanism != 0:
+		return "generate_mechanism needs allow_generate_key"
 	case generate && p.KeyLabel == "":
 		return "a key that may be generated needs a key_label"
 	}
-	return checkMechanism(p, generate)
+	if fault := checkMechanism(p, generate); fault != "" || len(p.PublicKey) == 0 {
+		return fault
+	}
+	return checkPublicKey(p)
+}
+
+// checkPublicKey holds a public key that the definition gives against the rest
+// of it.
+func checkPublicKey(p *wire.PKCS11Definition) string {
+	key, err := x509.ParsePKIXPublicKey(p.PublicKey)
+	if err != nil {
+		return "public_key is none: " + err.Error()
+	}
+	if _, err := schemesOf(key, p); err != nil {
+		return "public_key " + err.Error()
+	}
+	return ""
 }
 
 func checkMechanism(p *wire.PKCS11Definition, generate bool) string {

@@ -1,12 +1,17 @@
 package managedkey_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -39,9 +44,13 @@ func TestSoundDefinitions(t *testing.T) {
 		"found, not made": func(d *wire.Definition, p *wire.PKCS11Definition) {
 			d.AllowGenerateKey, p.KeyLabel, p.KeyID, p.KeyBits = false, "", "01", 0
 		},
-		"no login":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login, p.PIN = "none", "" },
-		"by label":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Slot, p.TokenLabel = nil, "ca" },
-		"all usages": func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Usages = []string{"sign", "generate_random"} },
+		"no login":        func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login, p.PIN = "none", "" },
+		"by label":        func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Slot, p.TokenLabel = nil, "ca" },
+		"the normal user": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login = "user" },
+		"a crypto user":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login, p.PIN = "crypto_user", "user:password" },
+		"a PIN each time": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login = "context_specific" },
+		"another maker":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.GenerateMechanism = 0x80000142 },
+		"all usages":      func(d *wire.Definition, _ *wire.PKCS11Definition) { d.Usages = []string{"sign", "generate_random"} },
 	} {
 		if err := managedkey.CheckWire(definition(edit)); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -65,7 +74,7 @@ func TestRefusedDefinitions(t *testing.T) {
 		"one of key_label and key_id":               func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyLabel = "" },
 		"key_id must be hexadecimal":                func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyID = "abc" },
 		"control characters":                        func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyLabel = "a\x00b" },
-		`login can only be "none"`:                  func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login = "so" },
+		`login must be "user", "crypto_user"`:       func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login = "so" },
 		`no sense with login = "none"`:              func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Login = "none" },
 		"pin is missing":                            func(_ *wire.Definition, p *wire.PKCS11Definition) { p.PIN = "" },
 		"a PIN given through the API is literal":    func(_ *wire.Definition, p *wire.PKCS11Definition) { p.PIN = "file:/etc/shadow" },
@@ -79,7 +88,14 @@ func TestRefusedDefinitions(t *testing.T) {
 		"curve must be P256, P384 or P521": func(_ *wire.Definition, p *wire.PKCS11Definition) {
 			p.Mechanism, p.KeyBits, p.Curve = 0x1041, 0, "P224"
 		},
-		"an ECDSA key that may be generated":    func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1041, 0 },
+		"an ECDSA key that may be generated": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1041, 0 },
+		"generate_mechanism needs allow_generate_key": func(d *wire.Definition, p *wire.PKCS11Definition) {
+			d.AllowGenerateKey, p.GenerateMechanism = false, 0xA
+		},
+		"public_key is none": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.PublicKey = []byte{0x30, 0} },
+		"public_key is Ed25519, which mechanism 0x0001": func(_ *wire.Definition, p *wire.PKCS11Definition) {
+			p.PublicKey, _ = x509.MarshalPKIXPublicKey(ed25519.PublicKey(make([]byte, 32)))
+		},
 		"has the curve Ed25519 and no key_bits": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.Curve = 0x1057, "P256" },
 	} {
 		err := managedkey.CheckWire(definition(edit))
@@ -110,6 +126,37 @@ func TestUUIDOfConfiguredKeys(t *testing.T) {
 	key.PKCS11.Token.PIN = config.NewSecret("file:/nonexistent/pin")
 	if _, err := managedkey.FromConfig(key); err == nil || !strings.Contains(err.Error(), "/nonexistent/pin") {
 		t.Errorf("PIN file missing: %v", err)
+	}
+}
+
+// TestPublicKeyOfConfiguration: a public_key is PEM, in the file or beside it.
+func TestPublicKeyOfConfiguration(t *testing.T) {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, _ := x509.MarshalPKIXPublicKey(ec.Public())
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ value, fault string }{
+		{text, ""},
+		{"file:" + path, ""},
+		{"file:" + path + ".none", "no such file"},
+		{strings.ReplaceAll(text, "PUBLIC", "PRIVATE"), "public_key: it is a PRIVATE KEY"},
+		{"-----BEGIN nothing", "there is no PEM in it"},
+	} {
+		key := &config.ManagedKey{Type: "pkcs11", Name: "issuing", PKCS11: &config.PKCS11Key{Library: "softhsm", Mechanism: 0x1041,
+			KeyLabel: "issuing", Token: config.Token{Label: "ca", Login: "none"}, PublicKey: c.value}}
+		d, err := managedkey.FromConfig(key)
+		if c.fault == "" && (err != nil || !bytes.Equal(d.PKCS11.PublicKey, spki)) {
+			t.Errorf("%.20q: %v", c.value, err)
+		}
+		if c.fault != "" && (err == nil || !strings.Contains(err.Error(), c.fault)) {
+			t.Errorf("%.20q: %v, want %q", c.value, err, c.fault)
+		}
 	}
 }
 

@@ -22,9 +22,10 @@ type Library struct {
 	Name string
 	// Path is the shared object's.
 	Path string
-	// InitArgs and MaxSessions are the stanza's, for the worker.
+	// InitArgs, MaxSessions and KeyIDLength are the stanza's, for the worker.
 	InitArgs    string
 	MaxSessions int
+	KeyIDLength int
 	// Backend answers for the keys of this library.
 	Backend wire.Service
 }

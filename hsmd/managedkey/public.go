@@ -20,10 +20,11 @@ type Public struct {
 	// SPKI is the DER of the SubjectPublicKeyInfo, ID its SHA-256.
 	SPKI []byte
 	ID   [sha256.Size]byte
-	// Schemes are those that key and mechanism allow, the first by default.
+	// Schemes are those that key, mechanism and token allow, the first by default.
 	Schemes []wire.SignatureScheme
 
-	key crypto.PublicKey
+	key    crypto.PublicKey
+	hashed []wire.SignatureScheme
 }
 
 // NewPublic parses what a backend found, and refuses it where it is not what
@@ -38,6 +39,25 @@ func NewPublic(d *wire.Definition, spki []byte) (*Public, error) {
 		return nil, wire.Errorf(wire.Invalid, "the key found for %q %v", d.Name, err)
 	}
 	return &Public{SPKI: spki, ID: sha256.Sum256(spki), Schemes: schemes, key: key}, nil
+}
+
+// Offered leaves of the schemes those that the token offers, and keeps for which
+// of them it hashes. A backend that names none offers all.
+func (p *Public) Offered(schemes, hashed []wire.SignatureScheme) error {
+	p.hashed = hashed
+	if len(schemes) == 0 {
+		return nil
+	}
+	p.Schemes = slices.DeleteFunc(p.Schemes, func(s wire.SignatureScheme) bool { return !slices.Contains(schemes, s) })
+	if len(p.Schemes) == 0 {
+		return wire.Errorf(wire.Invalid, "the key's token offers %v, none of which the key signs with", schemes)
+	}
+	return nil
+}
+
+// HashedByToken reports whether the token is given the message, not its digest.
+func (p *Public) HashedByToken(scheme wire.SignatureScheme) bool {
+	return slices.Contains(p.hashed, scheme)
 }
 
 func schemesOf(key crypto.PublicKey, d *wire.PKCS11Definition) ([]wire.SignatureScheme, error) {

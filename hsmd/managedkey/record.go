@@ -57,6 +57,9 @@ type (
 		Curve          string  `json:"curve,omitempty"`
 		ForceRWSession bool    `json:"force_rw_session,omitempty"`
 		MaxParallel    int     `json:"max_parallel,omitempty"`
+
+		GenerateMechanism uint64 `json:"generate_mechanism,omitempty"`
+		PublicKey         []byte `json:"public_key,omitempty"`
 	}
 
 	fileRefusal struct {

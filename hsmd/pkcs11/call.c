@@ -25,11 +25,15 @@ struct function_list {
 	void *call[68];
 };
 
-enum { C_SIGN_INIT = 42, C_SIGN = 43 };
+enum { C_LOGIN = 18, C_SIGN_INIT = 42, C_SIGN = 43, C_SIGN_FINAL = 45 };
 
 typedef ck_ulong (*get_function_list)(struct function_list **);
+typedef ck_ulong (*login)(ck_ulong, ck_ulong, unsigned char *, ck_ulong);
 typedef ck_ulong (*sign_init)(ck_ulong, struct mechanism *, ck_ulong);
 typedef ck_ulong (*sign)(ck_ulong, unsigned char *, ck_ulong, unsigned char *, ck_ulong *);
+typedef ck_ulong (*sign_final)(ck_ulong, unsigned char *, ck_ulong *);
+
+enum { CKR_FUNCTION_NOT_SUPPORTED = 0x54 };
 
 void *hsmd_load(const char *path, char *why, size_t size)
 {
@@ -71,4 +75,30 @@ unsigned long hsmd_sign(void *functions, unsigned long session, unsigned long ke
 		return rv;
 	*step = HSMD_SIGN;
 	return ((sign)list->call[C_SIGN])(session, data, data_len, out, out_len);
+}
+
+unsigned long hsmd_login(void *functions, unsigned long session, unsigned long user,
+    unsigned char *pin, unsigned long pin_len)
+{
+	struct function_list *list = functions;
+	if (list->call[C_LOGIN] == NULL)
+		return CKR_FUNCTION_NOT_SUPPORTED;
+	return ((login)list->call[C_LOGIN])(session, user, pin, pin_len);
+}
+
+unsigned long hsmd_sign_data(void *functions, unsigned long session,
+    unsigned char *data, unsigned long data_len,
+    unsigned char *out, unsigned long *out_len)
+{
+	struct function_list *list = functions;
+	return ((sign)list->call[C_SIGN])(session, data, data_len, out, out_len);
+}
+
+unsigned long hsmd_sign_final(void *functions, unsigned long session,
+    unsigned char *out, unsigned long *out_len)
+{
+	struct function_list *list = functions;
+	if (list->call[C_SIGN_FINAL] == NULL)
+		return CKR_FUNCTION_NOT_SUPPORTED;
+	return ((sign_final)list->call[C_SIGN_FINAL])(session, out, out_len);
 }

@@ -9,6 +9,6 @@
 // when they went stale; keys that are exactly one or refused.
 //
 // Start with [Service], in service.go; a signature's way is in sign.go. All of
-// the C is in call.h, call.c and module.go; everything but the hottest
-// calls goes through github.com/miekg/pkcs11.
+// the C is in call.h, call.c, module.go and signcalls.go; most calls go through
+// github.com/miekg/pkcs11.
 package pkcs11

@@ -83,7 +83,6 @@ func (t *token) suits(session p11.SessionHandle, handle p11.ObjectHandle, k *key
 		made  bool // only of keys that hsmd may make
 	}{
 		{p11.CKA_SIGN, false, "may not sign (CKA_SIGN is false)", false},
-		{p11.CKA_ALWAYS_AUTHENTICATE, true, "wants its PIN for each signature (CKA_ALWAYS_AUTHENTICATE): not built yet", false},
 		// Held to what Generate makes, so that a key which was refused after
 		// its generation is not taken at the next try.
 		{p11.CKA_EXTRACTABLE, true, "can leave the token (CKA_EXTRACTABLE is true); without allow_generate_key it would be used", true},
@@ -96,6 +95,21 @@ func (t *token) suits(session p11.SessionHandle, handle p11.ObjectHandle, k *key
 		if len(raw) == 1 && (raw[0] != 0) == refused.value && (!refused.made || k.definition.AllowGenerateKey) {
 			return wire.Errorf(wire.Invalid, "managed key %q: the key found %s", k.definition.Name, refused.why)
 		}
+	}
+	return nil
+}
+
+// asksEachTime learns whether a key wants the PIN for each signature: it says so,
+// or its definition does.
+func (t *token) asksEachTime(session p11.SessionHandle, k *key, f *found) error {
+	d := k.definition.PKCS11
+	raw, err := t.attribute(session, f.handle, p11.CKA_ALWAYS_AUTHENTICATE)
+	if err != nil {
+		return err
+	}
+	f.wantsPIN = d.Login == loginContextSpecific || len(raw) == 1 && raw[0] != 0
+	if f.wantsPIN && d.Login == loginNone && !t.hasPad() {
+		return wire.Errorf(wire.Invalid, "managed key %q: the key found wants its PIN for each signature (CKA_ALWAYS_AUTHENTICATE), and its definition has none", k.definition.Name)
 	}
 	return nil
 }
@@ -166,9 +180,5 @@ func (t *token) number(session p11.SessionHandle, handle p11.ObjectHandle, kind 
 	if len(raw) != 8 {
 		return 0, wire.Errorf(wire.Internal, "token %s: attribute 0x%x has %d octets, 8 belong there", t, kind, len(raw))
 	}
-	var n uint
-	for i, b := range raw {
-		n |= uint(b) << (8 * i)
-	}
-	return n, nil
+	return numbers(raw)[0], nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	p11 "github.com/miekg/pkcs11"
@@ -23,6 +24,8 @@ type key struct {
 	looking chan struct{} // taken by whoever looks it up
 	found   atomic.Pointer[found]
 	running chan struct{} // max_parallel; nil: no bound
+
+	refused []uint // mechanisms that the token refused when they were tried; whoever looks has it
 }
 
 // found is a key pair on a token. The handle is good for one login.
@@ -33,6 +36,8 @@ type found struct {
 	public     crypto.PublicKey
 	spki       []byte
 	id         [sha256.Size]byte // of the spki
+	ways       map[wire.SignatureScheme]mechanism
+	wantsPIN   bool // for each signature
 }
 
 func newKey(d wire.Definition, w wire.WorkerConfig) *key {
@@ -80,7 +85,8 @@ func (k *key) stale(f *found) {
 	k.found.CompareAndSwap(f, &old)
 }
 
-// find looks the key up on its token: token, login, private key, public key.
+// find looks the key up on its token: token, login, private key, public key, and
+// a signature that proves that they belong together.
 func (s *Service) find(ctx context.Context, k *key) (*found, error) {
 	t, err := s.ready(ctx, k)
 	if err != nil {
@@ -90,21 +96,24 @@ func (s *Service) find(ctx context.Context, k *key) (*found, error) {
 		f := &found{token: t, generation: t.loginGeneration()}
 		err := t.sessions.use(ctx, func(session p11.SessionHandle) error {
 			// Without a login the private keys are hidden, not gone.
-			err := t.stillIn(session)
-			if err != nil {
-				return err
+			var err error
+			if _, with := t.state(); with != nil {
+				err = t.stillIn(session)
 			}
-			if f.handle, err = s.findPrivate(session, t, k); err != nil {
-				return err
+			if err == nil {
+				f.handle, err = s.findPrivate(session, t, k)
 			}
-			if f.public, f.spki, err = t.publicKey(session, f.handle, k); err != nil {
-				return err
+			if err == nil {
+				err = s.identify(ctx, session, k, f)
 			}
-			return fits(k, f.public)
+			return err
 		})
 		if err == nil {
-			f.id = sha256.Sum256(f.spki)
 			return f, nil
+		}
+		if refused, ok := errors.AsType[*refusedMechanism](err); ok && !slices.Contains(k.refused, refused.ckm) {
+			k.refused = append(k.refused, refused.ckm)
+			continue
 		}
 		if attempt > 1 || !s.again(t, f.generation, err) {
 			return nil, t.module.failure("looking for the key", t.String(), err)

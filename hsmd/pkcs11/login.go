@@ -3,31 +3,38 @@
 package pkcs11
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
-	"time"
 
 	p11 "github.com/miekg/pkcs11"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// The PIN rules. A token locks itself after a few wrong PINs, so a PIN that a
-// token refused is never tried again, by whomever, in this process or another:
-// hsmd remembers refusals and tells them with the definition.
+// The words of a definition's login; "" is the normal user.
 const (
-	wireRefusals      = 2              // PINs that came over wire a token may refuse …
-	wireRefusalWindow = 24 * time.Hour // … in this time; then only hsmd's HCL helps
+	loginCryptoUser      = "crypto_user"
+	loginContextSpecific = "context_specific"
+	loginNone            = "none"
 )
+
+// ckuCryptoUser is Luna's user who may use keys and make none (CKU_CRYPTO_USER,
+// also CKU_LIMITED_USER).
+const ckuCryptoUser = 0x80000001
+
+func userType(d *wire.PKCS11Definition) uint {
+	if d.Login == loginCryptoUser {
+		return ckuCryptoUser
+	}
+	return p11.CKU_USER
+}
 
 // login sees to it that the token is logged in for a key's definition.
 //
 // Login belongs to process and token. A second one answers "already logged in"
-// to any PIN, which proves nothing about it; so a definition must have the PIN
-// that logged in, also after the login was lost, and is refused otherwise
-// without the token being asked.
+// to any PIN, which proves nothing about it; so a definition must have the user
+// and the PIN that logged in, also after the login was lost, and is refused
+// otherwise without the token being asked.
 func (s *Service) login(ctx context.Context, t *token, k *key) error {
 	select {
 	case t.signing <- struct{}{}:
@@ -35,32 +42,23 @@ func (s *Service) login(ctx context.Context, t *token, k *key) error {
 	case <-ctx.Done():
 		return gaveUp(ctx)
 	}
-	refuse := func(format string, args ...any) error {
-		return wire.Errorf(wire.LoginRefused, "managed key %q: "+format, append([]any{k.definition.Name}, args...)...)
-	}
 	d := k.definition.PKCS11
-	mark := s.fingerprint(t.serial, d.PIN)
 	in, with := t.state()
-	switch {
-	case d.Login == "none" && with == nil:
+	if d.Login == loginNone && !t.hasPad() {
+		if with != nil {
+			return k.loginRefused("token %s is logged in with a PIN, and this definition has none", t)
+		}
 		return nil
-	case with != nil && (d.Login == "none" || !hmac.Equal(mark, with)):
-		return refuse("token %s is logged in with another PIN than this definition's", t)
+	}
+	mark := s.fingerprint(t.serial, d)
+	switch {
+	case with != nil && !hmac.Equal(mark, with):
+		return k.loginRefused("token %s is logged in with another PIN, or as another user, than this definition's", t)
 	case in:
 		return nil
 	}
-	if reason := s.mayTry(t, k, mark); reason != "" {
-		return refuse("%s", reason)
-	}
-	info, err := t.module.GetTokenInfo(t.slot)
-	if err != nil {
-		return t.module.failure("C_GetTokenInfo", t.String(), err)
-	}
-	switch {
-	case info.Flags&p11.CKF_USER_PIN_LOCKED != 0:
-		return refuse("the PIN of token %s is locked (CKF_USER_PIN_LOCKED); its security officer must unlock it", t)
-	case info.Flags&p11.CKF_USER_PIN_FINAL_TRY != 0:
-		return refuse("token %s has one try left (CKF_USER_PIN_FINAL_TRY), which is not taken; log in once by hand with the right PIN", t)
+	if err := s.mayTry(t, k, mark); err != nil {
+		return err
 	}
 	if err := s.try(ctx, t, k, mark); err != nil {
 		return err
@@ -69,13 +67,30 @@ func (s *Service) login(ctx context.Context, t *token, k *key) error {
 	return nil
 }
 
-// try is the one place where a PIN is shown to a token.
+// hasPad tells a token that asks for the PIN itself and wants a login.
+func (t *token) hasPad() bool {
+	const both = p11.CKF_PROTECTED_AUTHENTICATION_PATH | p11.CKF_LOGIN_REQUIRED
+	return t.info.Flags&both == both
+}
+
+func (k *key) loginRefused(format string, args ...any) error {
+	return wire.Errorf(wire.LoginRefused, "managed key %q: "+format, append([]any{k.definition.Name}, args...)...)
+}
+
+// try shows the token a PIN, for the login that lasts. A token with a pad is
+// shown none, and not even that where it is logged in already.
 func (s *Service) try(ctx context.Context, t *token, k *key, mark []byte) error {
 	session, done, err := t.loginSession(ctx)
 	if err != nil {
 		return err
 	}
-	err = t.module.Login(session, p11.CKU_USER, k.definition.PKCS11.PIN)
+	d := k.definition.PKCS11
+	if d.Login == loginNone {
+		err = t.stillIn(session)
+	}
+	if d.Login != loginNone || isCKR(err, p11.CKR_USER_NOT_LOGGED_IN) {
+		err = t.module.login(session, userType(d), d.PIN)
+	}
 	lost := isCKR(err, p11.CKR_SESSION_HANDLE_INVALID) || isCKR(err, p11.CKR_SESSION_CLOSED)
 	done(!lost)
 	if err == nil || isCKR(err, p11.CKR_USER_ALREADY_LOGGED_IN) {
@@ -84,56 +99,26 @@ func (s *Service) try(ctx context.Context, t *token, k *key, mark []byte) error 
 	if lost {
 		t.lost(t.loginGeneration())
 	}
-	failure := t.module.failure("C_Login", t.String(), err)
-	if failure.Code == wire.LoginRefused && !isCKR(err, p11.CKR_USER_PIN_NOT_INITIALIZED) {
-		s.mu.Lock()
-		s.refusals = append(s.refusals, wire.Refusal{MAC: s.pinMAC(k, t.serial), TokenSerial: t.serial, At: time.Now().Unix(), FromWire: k.worker.FromWire})
-		s.refused[string(mark)] = true
-		s.mu.Unlock()
-		failure = wire.Errorf(wire.LoginRefused, "managed key %q: the token refused the PIN, which is not tried again: %s", k.definition.Name, failure.Message)
-	}
-	return failure
+	return s.notIn(t, k, mark, "C_Login", err)
 }
 
-// mayTry applies what is remembered before the token is asked, and gives the
-// reason why not.
-func (s *Service) mayTry(t *token, k *key, mark []byte) string {
-	if k.definition.PKCS11.PIN == "" {
-		return "its definition has no PIN"
+// wantsPIN shows the token the PIN once more, for the one signature that has
+// begun in the session (CKU_CONTEXT_SPECIFIC). Whoever calls it has begun a
+// login: of many signatures at once, one finds out that a PIN is wrong.
+func (s *Service) wantsPIN(session p11.SessionHandle, t *token, k *key) error {
+	d := k.definition.PKCS11
+	mark := s.fingerprint(t.serial, d)
+	if err := s.mayTry(t, k, mark); err != nil {
+		return err
 	}
-	s.mu.Lock()
-	refusals := append(append([]wire.Refusal(nil), k.worker.Refusals...), s.refusals...)
-	here := s.refused[string(mark)]
-	s.mu.Unlock()
-	mac := s.pinMAC(k, t.serial)
-	overWire := map[string]bool{} // hsmd's list and ours may both have one
-	for _, r := range refusals {
-		if here || bytes.Equal(r.MAC, mac) {
-			return "token " + t.String() + " has refused this PIN before; it is not tried again until the PIN in the definition changes"
-		}
-		if r.FromWire && r.TokenSerial == t.serial && time.Since(time.Unix(r.At, 0)) < wireRefusalWindow {
-			overWire[string(r.MAC)] = true
-		}
+	if err := t.module.login(session, p11.CKU_CONTEXT_SPECIFIC, d.PIN); err != nil {
+		return s.notIn(t, k, mark, "C_Login for one signature", err)
 	}
-	if k.worker.FromWire && len(overWire) >= wireRefusals {
-		return "token " + t.String() + " has refused two PINs that came over the wire in the last 24 hours; define the key in hsmd's configuration"
-	}
-	return ""
-}
-
-// fingerprint tells the PINs of a token apart inside this process, whichever
-// stanza they came with.
-func (s *Service) fingerprint(serial, pin string) []byte {
-	h := hmac.New(sha256.New, s.ownKey)
-	h.Write([]byte(serial + "\x00" + pin))
-	return h.Sum(nil)
+	return nil
 }
 
 // stillIn checks in a session that the token has not logged us out.
 func (t *token) stillIn(session p11.SessionHandle) error {
-	if _, with := t.state(); with == nil {
-		return nil
-	}
 	info, err := t.module.GetSessionInfo(session)
 	if err != nil {
 		return err
@@ -142,17 +127,6 @@ func (t *token) stillIn(session p11.SessionHandle) error {
 		return p11.Error(p11.CKR_USER_NOT_LOGGED_IN)
 	}
 	return nil
-}
-
-// pinMAC names a PIN without telling it.
-func (s *Service) pinMAC(k *key, serial string) []byte {
-	refusalKey := k.worker.RefusalKey
-	if len(refusalKey) == 0 {
-		refusalKey = s.ownKey
-	}
-	h := hmac.New(sha256.New, refusalKey)
-	h.Write([]byte(k.worker.Library + "\x00" + serial + "\x00" + k.definition.PKCS11.PIN))
-	return h.Sum(nil)
 }
 
 // state says whether the token is logged in, and with which PIN it is, or was.

@@ -4,6 +4,7 @@ package pkcs11
 
 import (
 	"crypto"
+	"slices"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -23,19 +24,73 @@ const (
 type mechanism struct {
 	id, hash, mgf, salt uint
 	prefix              []byte // of the digest: DigestInfo for CKM_RSA_PKCS
+	hashes              bool   // the token hashes, and is given the message
 }
 
+// mechanisms sign a digest, or the message for Ed25519: hsmd has hashed already.
 var mechanisms = map[wire.SignatureScheme]mechanism{
 	wire.RSAPKCS1SHA256:  {id: p11.CKM_RSA_PKCS, prefix: digestInfo(0x31, 0x01, 0x20)},
 	wire.RSAPKCS1SHA384:  {id: p11.CKM_RSA_PKCS, prefix: digestInfo(0x41, 0x02, 0x30)},
 	wire.RSAPKCS1SHA512:  {id: p11.CKM_RSA_PKCS, prefix: digestInfo(0x51, 0x03, 0x40)},
-	wire.RSAPSSSHA256:    {id: p11.CKM_RSA_PKCS_PSS, hash: p11.CKM_SHA256, mgf: p11.CKG_MGF1_SHA256, salt: 32},
-	wire.RSAPSSSHA384:    {id: p11.CKM_RSA_PKCS_PSS, hash: p11.CKM_SHA384, mgf: p11.CKG_MGF1_SHA384, salt: 48},
-	wire.RSAPSSSHA512:    {id: p11.CKM_RSA_PKCS_PSS, hash: p11.CKM_SHA512, mgf: p11.CKG_MGF1_SHA512, salt: 64},
+	wire.RSAPSSSHA256:    pss(p11.CKM_RSA_PKCS_PSS, p11.CKM_SHA256, p11.CKG_MGF1_SHA256, 32),
+	wire.RSAPSSSHA384:    pss(p11.CKM_RSA_PKCS_PSS, p11.CKM_SHA384, p11.CKG_MGF1_SHA384, 48),
+	wire.RSAPSSSHA512:    pss(p11.CKM_RSA_PKCS_PSS, p11.CKM_SHA512, p11.CKG_MGF1_SHA512, 64),
 	wire.ECDSAP256SHA256: {id: p11.CKM_ECDSA},
 	wire.ECDSAP384SHA384: {id: p11.CKM_ECDSA},
 	wire.ECDSAP521SHA512: {id: p11.CKM_ECDSA},
 	wire.Ed25519:         {id: ckmEdDSA},
+}
+
+// hashing are their like that hash on the token, for tokens that have, or let a
+// key use, only these: FIPS modes, most of all.
+var hashing = map[wire.SignatureScheme]mechanism{
+	wire.RSAPKCS1SHA256:  {id: p11.CKM_SHA256_RSA_PKCS},
+	wire.RSAPKCS1SHA384:  {id: p11.CKM_SHA384_RSA_PKCS},
+	wire.RSAPKCS1SHA512:  {id: p11.CKM_SHA512_RSA_PKCS},
+	wire.RSAPSSSHA256:    pss(p11.CKM_SHA256_RSA_PKCS_PSS, p11.CKM_SHA256, p11.CKG_MGF1_SHA256, 32),
+	wire.RSAPSSSHA384:    pss(p11.CKM_SHA384_RSA_PKCS_PSS, p11.CKM_SHA384, p11.CKG_MGF1_SHA384, 48),
+	wire.RSAPSSSHA512:    pss(p11.CKM_SHA512_RSA_PKCS_PSS, p11.CKM_SHA512, p11.CKG_MGF1_SHA512, 64),
+	wire.ECDSAP256SHA256: {id: p11.CKM_ECDSA_SHA256},
+	wire.ECDSAP384SHA384: {id: p11.CKM_ECDSA_SHA384},
+	wire.ECDSAP521SHA512: {id: p11.CKM_ECDSA_SHA512},
+}
+
+// schemes are those that the key pair signs with; onToken: those for which the
+// token hashes.
+func (f *found) schemes(onToken bool) []wire.SignatureScheme {
+	var out []wire.SignatureScheme
+	for scheme, mech := range f.ways {
+		if mech.hashes || !onToken {
+			out = append(out, scheme)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func pss(id, hash, mgf, salt uint) mechanism {
+	return mechanism{id: id, hash: hash, mgf: mgf, salt: salt}
+}
+
+// waysFor are the mechanisms, by scheme, that a key of the definition's
+// mechanism can sign with: the one of the definition where it is usable, else
+// those of its kind that hash on the token.
+func waysFor(ckm uint64, usable func(ckm uint) bool) map[wire.SignatureScheme]mechanism {
+	ways := map[wire.SignatureScheme]mechanism{}
+	for scheme, mech := range mechanisms {
+		if uint64(mech.id) != ckm {
+			continue
+		}
+		onToken, exists := hashing[scheme]
+		onToken.hashes = true
+		switch {
+		case usable(mech.id):
+			ways[scheme] = mech
+		case exists && usable(onToken.id):
+			ways[scheme] = onToken
+		}
+	}
+	return ways
 }
 
 // digestInfo is what RFC 8017, section 9.2, note 1, puts before a SHA-2 digest:
@@ -44,35 +99,44 @@ func digestInfo(length, arc, size byte) []byte {
 	return []byte{0x30, length, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, arc, 0x05, 0x00, 0x04, size}
 }
 
-// input is what the token signs for a request: the digest with its prefix, or
-// the message itself. Lengths are checked here, because tokens sign digests of
-// any length and what they make of them verifies nowhere.
-func input(req *wire.SignRequest) (mechanism, []byte, error) {
-	mech, ok := mechanisms[req.Scheme]
-	if !ok {
-		return mechanism{}, nil, wire.Errorf(wire.Invalid, "%s is not signed by PKCS#11 keys here", req.Scheme)
+// check refuses what no mechanism signs. Lengths are checked here, because
+// tokens sign digests of any length and what they make of them verifies nowhere.
+func check(req *wire.SignRequest) error {
+	if _, ok := mechanisms[req.Scheme]; !ok {
+		return wire.Errorf(wire.Invalid, "%s is not signed by PKCS#11 keys here", req.Scheme)
 	}
+	hash := req.Scheme.Hash()
+	switch {
+	case req.Parts != nil:
+	case len(req.Digest) == 0 && len(req.Message) == 0:
+		return wire.Errorf(wire.Invalid, "there is nothing to sign: neither a digest nor a message")
+	case hash == 0 && len(req.Digest) > 0:
+		return wire.Errorf(wire.Invalid, "%s signs the message, not a digest", req.Scheme)
+	case len(req.Digest) > 0 && len(req.Message) > 0:
+		return wire.Errorf(wire.Invalid, "either a message or a digest is signed, not both")
+	case len(req.Digest) > 0 && len(req.Digest) != hash.Size():
+		return wire.Errorf(wire.Invalid, "a digest of %d octets for %s, which has %d", len(req.Digest), req.Scheme, hash.Size())
+	}
+	return nil
+}
+
+// input is what the token is given for a request that [check] let pass: the
+// digest with its prefix, or the message itself.
+func (m *mechanism) input(req *wire.SignRequest) ([]byte, error) {
 	hash := req.Scheme.Hash()
 	digest := req.Digest
 	switch {
-	case len(req.Digest) == 0 && len(req.Message) == 0:
-		return mechanism{}, nil, wire.Errorf(wire.Invalid, "there is nothing to sign: neither a digest nor a message")
-	case hash == 0 && len(req.Digest) > 0:
-		return mechanism{}, nil, wire.Errorf(wire.Invalid, "%s signs the message, not a digest", req.Scheme)
-	case hash == 0:
-		return mech, req.Message, nil
-	case len(req.Digest) > 0 && len(req.Message) > 0:
-		return mechanism{}, nil, wire.Errorf(wire.Invalid, "either a message or a digest is signed, not both")
-	case len(req.Digest) == 0:
+	case m.hashes && len(digest) > 0:
+		return nil, wire.Errorf(wire.Invalid, "the token hashes itself for %s, and is given the message", req.Scheme)
+	case m.hashes || hash == 0:
+		return req.Message, nil
+	case len(digest) == 0:
 		digest = hashOf(hash, req.Message)
 	}
-	if len(digest) != hash.Size() {
-		return mechanism{}, nil, wire.Errorf(wire.Invalid, "a digest of %d octets for %s, which has %d", len(digest), req.Scheme, hash.Size())
+	if m.prefix != nil {
+		digest = append(m.prefix[:len(m.prefix):len(m.prefix)], digest...)
 	}
-	if mech.prefix != nil {
-		digest = append(mech.prefix[:len(mech.prefix):len(mech.prefix)], digest...)
-	}
-	return mech, digest, nil
+	return digest, nil
 }
 
 func hashOf(hash crypto.Hash, message []byte) []byte {

@@ -3,72 +3,164 @@
 package pkcs11
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
-	_ "crypto/sha256" // for crypto.Hash
-	_ "crypto/sha512"
+	_ "crypto/sha512" // for crypto.Hash
+
+	p11 "github.com/miekg/pkcs11"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// prove makes one signature with a new key and checks it with the public key
-// that was found, so that a pair that does not belong together is found before
-// anybody relies on it. What is signed is random.
-func (s *Service) prove(ctx context.Context, k *key, f *found) error {
-	scheme, err := schemeFor(k.definition.PKCS11.Mechanism, f.public)
-	if err != nil {
-		return err
-	}
-	message := make([]byte, 64)
-	rand.Read(message)
-	response, err := s.sign(ctx, k, &wire.SignRequest{SPKI: f.id[:], Scheme: scheme, Message: message})
-	if err != nil {
-		return err
-	}
-	sound := false
-	switch public := f.public.(type) {
-	case *rsa.PublicKey:
-		if scheme == wire.RSAPSSSHA256 {
-			sound = rsa.VerifyPSS(public, crypto.SHA256, hashOf(crypto.SHA256, message), response.Signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
-		} else {
-			sound = rsa.VerifyPKCS1v15(public, crypto.SHA256, hashOf(crypto.SHA256, message), response.Signature) == nil
-		}
-	case *ecdsa.PublicKey:
-		sound = ecdsa.VerifyASN1(public, hashOf(scheme.Hash(), message), response.Signature)
-	case ed25519.PublicKey:
-		sound = ed25519.Verify(public, message, response.Signature)
-	}
-	if !sound {
-		return errors.New("its signature does not verify with its public key")
-	}
-	return nil
+// refusedMechanism is a mechanism that the token has by its list, and refused.
+// The session may be in the middle of it.
+type refusedMechanism struct {
+	ckm uint
+	err error
 }
 
-// schemeFor is a scheme that key and mechanism have in common.
-func schemeFor(ckm uint64, public crypto.PublicKey) (wire.SignatureScheme, error) {
+func (r *refusedMechanism) Error() string {
+	return fmt.Sprintf("mechanism 0x%04x: %v", r.ckm, r.err)
+}
+
+func (r *refusedMechanism) Unwrap() error { return r.err }
+
+// identify completes what was found with the ways that the private key signs in
+// and with its public key: of those that may be it, the first for which a test
+// signature verifies. What was known before is taken at its word, for hsmd
+// checks every signature.
+func (s *Service) identify(ctx context.Context, session p11.SessionHandle, k *key, f *found) error {
+	ways, err := f.token.ways(session, k, f.handle)
+	if err != nil {
+		return err
+	}
+	if err := f.token.asksEachTime(session, k, f); err != nil {
+		return err
+	}
+	var known []byte
+	if before := k.found.Load(); before != nil {
+		known = before.spki
+	}
+	fault := wire.Errorf(wire.Invalid, "managed key %q: token %s has no public key and no certificate beside the private key; public_key in the definition can give it", k.definition.Name, f.token)
+	for public, err := range f.token.candidates(session, f.handle, k) {
+		if err == nil {
+			err = s.take(ctx, session, k, f, public, ways, known)
+		}
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, wire.Invalid) {
+			return err
+		}
+		fault = wire.AsError(err)
+	}
+	return fault
+}
+
+// take tries a public key. An error that is Invalid is of the public key.
+func (s *Service) take(ctx context.Context, session p11.SessionHandle, k *key, f *found, public crypto.PublicKey, ways map[wire.SignatureScheme]mechanism, known []byte) error {
+	name := k.definition.Name
+	if err := fits(k, public); err != nil {
+		return err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return wire.Errorf(wire.Invalid, "managed key %q: %v", name, err)
+	}
+	if given := k.definition.PKCS11.PublicKey; given != nil && !bytes.Equal(given, spki) {
+		return wire.Errorf(wire.Invalid, "managed key %q: the public key found is not the public_key of its definition", name)
+	}
+	ways = suiting(public, ways)
+	if len(ways) == 0 {
+		return f.token.unsupported(k)
+	}
+	f.public, f.spki, f.id, f.ways = public, spki, sha256.Sum256(spki), ways
+	if bytes.Equal(spki, known) {
+		return nil
+	}
+	return s.prove(ctx, session, k, f)
+}
+
+// prove makes one signature with the private key and checks it with the public
+// key, so that a pair that does not belong together is found before anybody
+// relies on it. What is signed is random.
+func (s *Service) prove(ctx context.Context, session p11.SessionHandle, k *key, f *found) error {
+	scheme := slices.Min(slices.Collect(maps.Keys(f.ways)))
+	mech := f.ways[scheme]
+	message := make([]byte, 64)
+	rand.Read(message)
+	data, err := mech.input(&wire.SignRequest{Scheme: scheme, Message: message})
+	if err != nil {
+		return err
+	}
+	signature, call, err := s.signIn(ctx, session, k, f, mech, data)
+	if isRefusal(err) {
+		return &refusedMechanism{mech.id, fmt.Errorf("%s: %w", call, err)}
+	}
+	if ofToken(err) {
+		return fmt.Errorf("%s: %w", call, err)
+	}
+	if err == nil {
+		err = verify(f.public, scheme, message, signature)
+	}
+	if err != nil && wire.AsError(err).Code == wire.Internal {
+		return wire.Errorf(wire.Invalid, "managed key %q: the public key found is not the private key's: %v", k.definition.Name, err)
+	}
+	return err
+}
+
+var errUnproven = errors.New("a test signature does not verify")
+
+func verify(public crypto.PublicKey, scheme wire.SignatureScheme, message, signature []byte) error {
+	hash := scheme.Hash()
+	digest := message
+	if hash != 0 {
+		digest = hashOf(hash, message)
+	}
 	switch public := public.(type) {
 	case *rsa.PublicKey:
-		if uint(ckm) == mechanisms[wire.RSAPSSSHA256].id {
-			return wire.RSAPSSSHA256, nil
+		if mechanisms[scheme].id == p11.CKM_RSA_PKCS {
+			return rsa.VerifyPKCS1v15(public, hash, digest, signature)
 		}
-		return wire.RSAPKCS1SHA256, nil
+		return rsa.VerifyPSS(public, hash, digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	case *ecdsa.PublicKey:
-		switch public.Params().BitSize {
-		case 256:
-			return wire.ECDSAP256SHA256, nil
-		case 384:
-			return wire.ECDSAP384SHA384, nil
-		case 521:
-			return wire.ECDSAP521SHA512, nil
+		if ecdsa.VerifyASN1(public, digest, signature) {
+			return nil
 		}
 	case ed25519.PublicKey:
-		return wire.Ed25519, nil
+		if ed25519.Verify(public, message, signature) {
+			return nil
+		}
 	}
-	return 0, errors.New("the key is of a kind that is not used")
+	return errUnproven
 }
+
+// suiting leaves the ways that are for the public key: an ECDSA scheme fixes
+// the curve; other keys take all of their mechanism's.
+func suiting(public crypto.PublicKey, ways map[wire.SignatureScheme]mechanism) map[wire.SignatureScheme]mechanism {
+	ec, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return ways
+	}
+	suiting := map[wire.SignatureScheme]mechanism{}
+	for scheme, mech := range ways {
+		if curveBits[scheme] == ec.Params().BitSize {
+			suiting[scheme] = mech
+		}
+	}
+	return suiting
+}
+
+var curveBits = map[wire.SignatureScheme]int{wire.ECDSAP256SHA256: 256, wire.ECDSAP384SHA384: 384, wire.ECDSAP521SHA512: 521}

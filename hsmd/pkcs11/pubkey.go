@@ -12,6 +12,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"iter"
 	"math/big"
 
 	p11 "github.com/miekg/pkcs11"
@@ -19,52 +20,52 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// publicKey finds the public half of a private key and its DER: in the public
-// object with the same CKA_ID (or label), in the private object itself, or in a
-// certificate with the same CKA_ID. Nothing says that a token pairs them
-// rightly; hsmd checks every signature.
-func (t *token) publicKey(session p11.SessionHandle, private p11.ObjectHandle, k *key) (crypto.PublicKey, []byte, error) {
-	holders, err := t.holders(session, private, k)
-	if err != nil {
-		return nil, nil, err
-	}
-	kind, _ := keyKind(k.definition.PKCS11.Mechanism)
-	var public crypto.PublicKey
-	for _, holder := range holders {
-		switch kind {
-		case p11.CKK_RSA:
-			public, err = t.rsaKey(session, holder)
-		case p11.CKK_EC:
-			public, err = t.ecKey(session, holder)
-		case ckkECEdwards:
-			public, err = t.edwardsKey(session, holder)
+// candidates gives the public keys that may be the private key's, the likeliest
+// first: of the public object with the same CKA_ID (or label), of the private
+// object itself, of the certificate with the same CKA_ID, of the definition.
+// Nothing says that a token pairs them rightly. An error is of one place that was
+// looked at; it is a [wire.Error] where others may do.
+func (t *token) candidates(session p11.SessionHandle, private p11.ObjectHandle, k *key) iter.Seq2[crypto.PublicKey, error] {
+	return func(yield func(crypto.PublicKey, error) bool) {
+		offer := func(public crypto.PublicKey, err error) bool {
+			if err != nil && !ofToken(err) {
+				err = wire.Errorf(wire.Invalid, "managed key %q: %v", k.definition.Name, err)
+			}
+			return public == nil && err == nil || yield(public, err)
 		}
+		id, err := t.attribute(session, private, p11.CKA_ID)
 		if err != nil {
-			return nil, nil, err
+			yield(nil, err)
+			return
 		}
-		if public != nil {
-			break
+		holders, err := t.holders(session, private, id, k)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, holder := range holders {
+			if !offer(t.ownKey(session, holder, k)) {
+				return
+			}
+		}
+		if !offer(t.publicKeyInfo(session, private)) || !offer(t.certified(session, id)) {
+			return
+		}
+		if der := k.definition.PKCS11.PublicKey; der != nil {
+			offer(x509.ParsePKIXPublicKey(der))
 		}
 	}
-	if public == nil {
-		if public, err = t.certified(session, private); err != nil {
-			return nil, nil, err
-		}
-	}
-	if public == nil {
-		return nil, nil, wire.Errorf(wire.Invalid, "managed key %q: token %s has no public key and no certificate beside the private key", k.definition.Name, t)
-	}
-	spki, err := x509.MarshalPKIXPublicKey(public)
-	return public, spki, err
+}
+
+// ofToken tells an error of a call to the token from one about what was read.
+func ofToken(err error) bool {
+	_, ok := errors.AsType[p11.Error](err)
+	return ok
 }
 
 // holders lists the objects that may have the public key's attributes, the
 // likeliest first.
-func (t *token) holders(session p11.SessionHandle, private p11.ObjectHandle, k *key) ([]p11.ObjectHandle, error) {
-	id, err := t.attribute(session, private, p11.CKA_ID)
-	if err != nil {
-		return nil, err
-	}
+func (t *token) holders(session p11.SessionHandle, private p11.ObjectHandle, id []byte, k *key) ([]p11.ObjectHandle, error) {
 	template := []*p11.Attribute{p11.NewAttribute(p11.CKA_ID, id)}
 	if len(id) == 0 {
 		if k.definition.PKCS11.KeyLabel == "" {
@@ -74,6 +75,33 @@ func (t *token) holders(session p11.SessionHandle, private p11.ObjectHandle, k *
 	}
 	holders, err := t.objects(session, p11.CKO_PUBLIC_KEY, template, 8)
 	return append(holders, private), err
+}
+
+// ownKey reads the public key that an object's attributes make; nil for none.
+func (t *token) ownKey(session p11.SessionHandle, holder p11.ObjectHandle, k *key) (crypto.PublicKey, error) {
+	switch kind, _ := keyKind(k.definition.PKCS11.Mechanism); kind {
+	case p11.CKK_RSA:
+		return t.rsaKey(session, holder)
+	case p11.CKK_EC:
+		return t.ecKey(session, holder)
+	case ckkECEdwards:
+		return t.edwardsKey(session, holder)
+	}
+	return nil, nil
+}
+
+// publicKeyInfo reads a SubjectPublicKeyInfo that the private key has; nil for
+// none.
+func (t *token) publicKeyInfo(session p11.SessionHandle, private p11.ObjectHandle) (crypto.PublicKey, error) {
+	der, err := t.attribute(session, private, p11.CKA_PUBLIC_KEY_INFO)
+	if err != nil || len(der) == 0 {
+		return nil, err
+	}
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("CKA_PUBLIC_KEY_INFO: %w", err)
+	}
+	return public, nil
 }
 
 func (t *token) rsaKey(session p11.SessionHandle, holder p11.ObjectHandle) (crypto.PublicKey, error) {
@@ -149,11 +177,10 @@ func octets(point []byte, size int) []byte {
 	return point
 }
 
-// certified takes the public key from a certificate.
-func (t *token) certified(session p11.SessionHandle, private p11.ObjectHandle) (crypto.PublicKey, error) {
-	id, err := t.attribute(session, private, p11.CKA_ID)
-	if err != nil || len(id) == 0 {
-		return nil, err
+// certified takes the public key from a certificate; nil for none.
+func (t *token) certified(session p11.SessionHandle, id []byte) (crypto.PublicKey, error) {
+	if len(id) == 0 {
+		return nil, nil
 	}
 	handles, err := t.objects(session, p11.CKO_CERTIFICATE, []*p11.Attribute{p11.NewAttribute(p11.CKA_ID, id)}, 1)
 	if err != nil || len(handles) == 0 {

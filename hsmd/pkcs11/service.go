@@ -187,7 +187,7 @@ func (k *key) info(f *found, fault error) wire.KeyInfo {
 	info := wire.KeyInfo{Definition: k.definition, Fault: wire.FaultOf(fault)}
 	info.Definition.PKCS11 = &shown
 	if f != nil && fault == nil {
-		info.PublicKey = f.spki
+		info.PublicKey, info.Schemes, info.Hashed = f.spki, f.schemes(false), f.schemes(true)
 	}
 	return info
 }

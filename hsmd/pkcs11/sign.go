@@ -4,15 +4,14 @@ package pkcs11
 
 import (
 	"context"
-	"crypto/ecdsa"
+	"crypto/subtle"
+	"errors"
+	"io"
 	"sync"
 
 	p11 "github.com/miekg/pkcs11"
 
 	"github.com/hsmpki/hsmpki/wire"
-
-	"crypto/subtle"
-	"io"
 )
 
 // maxMessage bounds a message that is signed whole, as hsmd's own limit does.
@@ -29,18 +28,11 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	return s.sign(ctx, k, req)
 }
 
-// sign signs with a key, whatever the request calls it. A session or login that
-// was lost under it is made up for once.
+// sign signs with a key. A session or login that was lost under it is made up
+// for once, unless a part of the message is used up by then.
 func (s *Service) sign(ctx context.Context, k *key, req *wire.SignRequest) (*wire.SignResponse, error) {
-	if err := gather(req); err != nil {
+	if err := check(req); err != nil {
 		return nil, err
-	}
-	mech, data, err := input(req)
-	if err != nil {
-		return nil, err
-	}
-	if uint64(mech.id) != k.definition.PKCS11.Mechanism {
-		return nil, wire.Errorf(wire.Invalid, "managed key %q has mechanism 0x%04x, which does not make %s", k.definition.Name, k.definition.PKCS11.Mechanism, req.Scheme)
 	}
 	if k.running != nil {
 		select {
@@ -58,27 +50,21 @@ func (s *Service) sign(ctx context.Context, k *key, req *wire.SignRequest) (*wir
 		if subtle.ConstantTimeCompare(req.SPKI, f.id[:]) != 1 {
 			return nil, wire.Errorf(wire.KeyChanged, "managed key %q is not the key pair that was asked for", k.definition.Name)
 		}
-		if !f.signs(req.Scheme) {
-			return nil, wire.Errorf(wire.Invalid, "managed key %q is on a curve that %s is not for", k.definition.Name, req.Scheme)
+		mech, ok := f.ways[req.Scheme]
+		if !ok {
+			return nil, wire.Errorf(wire.Invalid, "managed key %q, of mechanism 0x%04x, does not sign with %s", k.definition.Name, k.definition.PKCS11.Mechanism, req.Scheme)
 		}
-		signature, call, err := f.sign(ctx, mech, data)
+		signature, call, err := s.signOnce(ctx, k, f, mech, req)
 		if err == nil {
 			return &wire.SignResponse{Signature: signature}, nil
 		}
-		if attempt > 0 || ctx.Err() != nil || !s.recover(k, f, err) {
+		if isRefusal(err) {
+			k.found.CompareAndSwap(f, nil) // the ways to sign are found anew
+		}
+		if attempt > 0 || ctx.Err() != nil || req.Parts != nil && call != beginning || !s.recover(k, f, err) {
 			return nil, f.token.module.failure(call, f.token.String(), err)
 		}
 	}
-}
-
-// signs reports whether a scheme of the key's mechanism is for its curve. RSA
-// keys and Ed25519 take all schemes of their mechanism.
-func (f *found) signs(scheme wire.SignatureScheme) bool {
-	if _, ok := f.public.(*ecdsa.PublicKey); !ok {
-		return true
-	}
-	own, err := schemeFor(p11.CKM_ECDSA, f.public)
-	return err == nil && own == scheme
 }
 
 // recover climbs the first rungs: the handle is looked up again, the session
@@ -95,28 +81,104 @@ func (s *Service) recover(k *key, f *found, err error) bool {
 	return true
 }
 
-// sign makes one signature in a session of its own.
-func (f *found) sign(ctx context.Context, mech mechanism, data []byte) (signature []byte, call string, err error) {
-	buffer := buffers.Get().(*[maxSignature]byte)
-	defer buffers.Put(buffer)
+// beginning is the call before which nothing of a message has been read.
+const beginning = "C_SignInit"
+
+// signOnce makes one signature in a session of its own. A message in parts goes
+// to the token as it comes where the token hashes it.
+func (s *Service) signOnce(ctx context.Context, k *key, f *found, mech mechanism, req *wire.SignRequest) (signature []byte, call string, err error) {
+	if req.Parts != nil && mech.hashes {
+		call = beginning
+		err = f.token.sessions.use(ctx, func(session p11.SessionHandle) error {
+			signature, call, err = s.signParts(ctx, session, k, f, mech, req.Parts)
+			return err
+		})
+		return signature, call, err
+	}
+	if req.Parts != nil {
+		if err := gather(req); err != nil {
+			return nil, "", err
+		}
+	}
+	data, err := mech.input(req)
+	if err != nil {
+		return nil, "", err
+	}
 	call = "C_OpenSession"
 	err = f.token.sessions.use(ctx, func(session p11.SessionHandle) error {
-		var n int
-		var err error
-		if n, call, err = f.token.module.sign(session, f.handle, mech, data, buffer[:]); err != nil {
-			return err
-		}
-		signature, err = x509Form(f.public, buffer[:n])
+		signature, call, err = s.signIn(ctx, session, k, f, mech, data)
 		return err
 	})
 	return signature, call, err
 }
 
+// signIn makes one signature in a session.
+func (s *Service) signIn(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism, data []byte) (signature []byte, call string, err error) {
+	buffer := buffers.Get().(*[maxSignature]byte)
+	defer buffers.Put(buffer)
+	var n int
+	if f.wantsPIN {
+		if call, err = s.begin(ctx, session, k, f, mech); err == nil {
+			call = "C_Sign"
+			n, err = f.token.module.signData(session, data, buffer[:])
+		}
+	} else {
+		n, call, err = f.token.module.sign(session, f.handle, mech, data, buffer[:])
+	}
+	if err == nil {
+		signature, err = x509Form(f.public, buffer[:n])
+	}
+	return signature, call, err
+}
+
+// signParts has the token hash a message as it comes, in constant memory.
+func (s *Service) signParts(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism, parts io.Reader) (signature []byte, call string, err error) {
+	if call, err := s.begin(ctx, session, k, f, mech); err != nil {
+		return nil, call, err
+	}
+	part := make([]byte, wire.MaxPart)
+	for {
+		n, err := io.ReadFull(parts, part)
+		if n > 0 {
+			if err := f.token.module.SignUpdate(session, part[:n]); err != nil {
+				return nil, "C_SignUpdate", err
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			break
+		}
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	var buffer [maxSignature]byte
+	n, err := f.token.module.signFinal(session, buffer[:])
+	if err == nil {
+		signature, err = x509Form(f.public, buffer[:n])
+	}
+	return signature, "C_SignFinal", err
+}
+
+// begin is C_SignInit and, for a key that wants it, the PIN. Signatures with such
+// a key begin one after the other.
+func (s *Service) begin(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism) (call string, err error) {
+	if !f.wantsPIN {
+		return beginning, f.token.module.signInit(session, f.handle, mech)
+	}
+	select {
+	case f.token.asking <- struct{}{}:
+		defer func() { <-f.token.asking }()
+	case <-ctx.Done():
+		return beginning, gaveUp(ctx)
+	}
+	if err := f.token.module.signInit(session, f.handle, mech); err != nil {
+		return beginning, err
+	}
+	return beginning, s.wantsPIN(session, f.token, k)
+}
+
 // gather takes a message that came in parts together.
 func gather(req *wire.SignRequest) error {
-	if req.Parts == nil {
-		return nil
-	}
 	message, err := io.ReadAll(io.LimitReader(req.Parts, maxMessage+1))
 	if err != nil {
 		return err
@@ -125,5 +187,5 @@ func gather(req *wire.SignRequest) error {
 		return wire.Errorf(wire.Invalid, "a message of more than %d octets", maxMessage)
 	}
 	req.Message, req.Parts = message, nil
-	return nil
+	return check(req)
 }

@@ -23,6 +23,9 @@ type token struct {
 	sessions *pool
 	making   chan struct{} // taken by whoever generates: one key at a time
 
+	// asking is taken by whoever shows the PIN for one signature.
+	asking chan struct{}
+
 	// signing in is one caller's at a time; the fields below are of the last.
 	signing    chan struct{}
 	mu         sync.Mutex
@@ -67,7 +70,7 @@ func (s *Service) tokens(m *module) ([]*token, error) {
 		t := s.known[slot]
 		if t == nil || t.label != label || t.serial != serial {
 			t = &token{module: m, slot: slot, label: label, serial: serial,
-				making: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
+				making: make(chan struct{}, 1), signing: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 			t.sessions = newPool(t, s.maxSessions, info.MaxSessionCount)
 			s.known[slot] = t
 		}

@@ -18,6 +18,7 @@ func (s *Server) tell(ctx context.Context, k *managedkey.Key) error {
 			Library:     l.Path,
 			InitArgs:    l.InitArgs,
 			MaxSessions: l.MaxSessions,
+			KeyIDLength: l.KeyIDLength,
 			FromWire:    k.Source == wire.SourceWire,
 			RefusalKey:  s.store.RefusalKey(l.Path),
 			Refusals:    s.store.Refusals(l.Path),

@@ -61,12 +61,15 @@ func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Publi
 			return nil, err
 		}
 	}
-	return s.found(k, spki)
+	return s.found(k, &answer.Keys[0])
 }
 
 // found takes a public key over from the backend.
-func (s *Server) found(k *managedkey.Key, spki []byte) (*managedkey.Public, error) {
-	p, err := managedkey.NewPublic(&k.Definition, spki)
+func (s *Server) found(k *managedkey.Key, told *wire.KeyInfo) (*managedkey.Public, error) {
+	p, err := managedkey.NewPublic(&k.Definition, told.PublicKey)
+	if err == nil {
+		err = p.Offered(told.Schemes, told.Hashed)
+	}
 	if err != nil {
 		k.Found(nil)
 		return nil, err

@@ -49,7 +49,7 @@ func (c *session) findOrGenerate(ctx context.Context, k *managedkey.Key, req *wi
 	if err != nil {
 		return nil, s.backendError(ctx, k.Library, err)
 	}
-	if public, err = s.found(k, answer.Key.PublicKey); err != nil {
+	if public, err = s.found(k, &answer.Key); err != nil {
 		return nil, err
 	}
 	s.log.Info("generated a key", "key", k.Name(), "uid", c.peer.UID, "created", answer.Created, "public_key", hex.EncodeToString(public.ID[:]), "context", shorten(req.Context))

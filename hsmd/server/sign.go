@@ -57,16 +57,25 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		return nil, err
 	}
 
-	// Step 4: what is to be signed? Read to the end, and hashed on the way.
-	if req.Parts != nil && req.Scheme.Hash() == 0 {
+	// Step 4: what is to be signed? Read to the end, and hashed on the way. What
+	// the token hashes itself goes there meanwhile, all but its end.
+	toToken := delegate == nil && public.HashedByToken(req.Scheme)
+	if req.Parts != nil && (toToken || req.Scheme.Hash() == 0) {
 		if !c.srv.hold(c.peer.UID) {
-			return nil, &wire.Error{Code: wire.Busy, RetryAfter: time.Second, Message: "too many long messages at once for a scheme that signs the message itself"}
+			return nil, &wire.Error{Code: wire.Busy, RetryAfter: time.Second, Message: "too many long messages at once for a key or scheme that is given the message itself"}
 		}
 		defer c.srv.release(c.peer.UID)
 	}
+	var stream *stream
+	if req.Parts != nil && toToken {
+		if stream, err = c.srv.stream(ctx, k, public, req); err != nil {
+			return nil, err
+		}
+		defer stream.end()
+	}
 	summary, signed, err := c.srv.recognise(req)
 	if err != nil {
-		return nil, c.notSigned(k, req, err)
+		return nil, c.notSigned(k, req, stream.cause(err))
 	}
 	if delegate != nil && summary.Kind != tbs.OCSPResponse {
 		return nil, c.notSigned(k, req, notOCSP(summary.Kind))
@@ -76,8 +85,10 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	var answer []byte
 	if delegate != nil {
 		answer, err = c.srv.signAsResponder(k, delegate, signed)
+	} else if stream != nil {
+		answer, err = stream.sign(signed)
 	} else {
-		answer, err = c.srv.sign(ctx, k, public, req.Scheme, signed, req.Context)
+		answer, err = c.srv.sign(ctx, k, public, req, signed)
 	}
 	if err != nil {
 		return nil, err
@@ -180,15 +191,18 @@ func (c *session) notSigned(k *managedkey.Key, req *wire.SignRequest, err error)
 	return wire.Errorf(wire.Invalid, "%s", refusal)
 }
 
-// sign has the backend sign a digest, or a message without one, and checks the
-// signature with the public key. One that does not verify stays here: a fault
-// while signing can give the private key away, and a library may be lying.
-func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey.Public, scheme wire.SignatureScheme, signed []byte, note string) ([]byte, error) {
-	req := &wire.SignRequest{Key: k.Handle, SPKI: public.ID[:], Scheme: scheme, Context: note}
-	if scheme.Hash() != 0 {
-		req.Digest = signed
-	} else {
+// sign has the backend sign what was recognised, and checks the signature. The
+// token is given the digest, or the message where it hashes itself and where the
+// scheme has no hash.
+func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey.Public, asked *wire.SignRequest, signed []byte) ([]byte, error) {
+	req := &wire.SignRequest{Key: k.Handle, SPKI: public.ID[:], Scheme: asked.Scheme, Context: asked.Context}
+	switch {
+	case asked.Scheme.Hash() == 0:
 		req.Message = signed
+	case public.HashedByToken(asked.Scheme):
+		req.Message = asked.Message
+	default:
+		req.Digest = signed
 	}
 	err := s.tell(ctx, k)
 	if err != nil {
@@ -196,15 +210,32 @@ func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey
 	}
 	answer, err := k.Library.Backend.Sign(ctx, req)
 	if err != nil {
-		if isCode(err, wire.KeyChanged) || isCode(err, wire.UnknownKey) {
-			k.Found(nil)
-		}
-		return nil, s.backendError(ctx, k.Library, err)
+		return nil, s.signError(ctx, k, err)
 	}
-	if err := public.Verify(scheme, signed, answer.Signature); err != nil {
-		s.log.Error("ALARM: a signature made by the token does not verify; it was not handed out",
-			"key", k.Name(), "library", k.Library.Name, "scheme", scheme.String(), "public_key", hex.EncodeToString(public.ID[:]), "error", err)
-		return nil, wire.Errorf(wire.Internal, "the token made a signature with key %q that does not verify", k.Name())
+	if err := s.checked(k, public, asked.Scheme, signed, answer.Signature); err != nil {
+		return nil, err
 	}
 	return answer.Signature, nil
+}
+
+// signError looks at why a backend did not sign: what was known of the key may
+// be wrong by now.
+func (s *Server) signError(ctx context.Context, k *managedkey.Key, err error) error {
+	if isCode(err, wire.KeyChanged) || isCode(err, wire.UnknownKey) || isCode(err, wire.Invalid) {
+		k.Found(nil)
+	}
+	return s.backendError(ctx, k.Library, err)
+}
+
+// checked verifies a signature with the public key. One that does not verify
+// stays here: a fault while signing can give the private key away, and a library
+// may be lying.
+func (s *Server) checked(k *managedkey.Key, public *managedkey.Public, scheme wire.SignatureScheme, signed, signature []byte) error {
+	err := public.Verify(scheme, signed, signature)
+	if err == nil {
+		return nil
+	}
+	s.log.Error("ALARM: a signature made by the token does not verify; it was not handed out",
+		"key", k.Name(), "library", k.Library.Name, "scheme", scheme.String(), "public_key", hex.EncodeToString(public.ID[:]), "error", err)
+	return wire.Errorf(wire.Internal, "the token made a signature with key %q that does not verify", k.Name())
 }

@@ -73,23 +73,7 @@ internal_keys {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &syncBuffer{}
-	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	store := must[*managedkey.Store](t)(managedkey.Open(managedkey.Config{Dir: t.TempDir(), Key: "0123456789abcdef", Log: logger}))
-	defer store.Close()
-	library := pkcs11.New(logger)
-	defer library.Close(true)
-	built := must[*managedkey.Built](t)(managedkey.Build(cfg, managedkey.Sources{Backend: func(*config.Library) wire.Service { return library }}))
-	table, err := grant.NewTable([]config.Client{{Name: "me", User: uid(), Capabilities: []config.Capability{config.CapGenerate}}}, own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Version: "test", Log: logger, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := must[*wire.Client](t)(wire.NewClient(dialRaw(t, listen(t, srv, filepath.Join(t.TempDir(), "s"))), wire.ClientConfig{}))
-	defer client.Close()
+	client, log := serveLibrary(t, cfg)
 
 	for i, c := range []struct {
 		keyType   wire.KeyType
@@ -124,6 +108,30 @@ internal_keys {
 		t.Error("the PIN stands in the log")
 	}
 	parallel(t, client)
+}
+
+// serveLibrary is hsmd with the configuration's library in this process, and a
+// client at its socket.
+func serveLibrary(t *testing.T, cfg *config.HSMD) (*wire.Client, *syncBuffer) {
+	t.Helper()
+	log := &syncBuffer{}
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	store := must[*managedkey.Store](t)(managedkey.Open(managedkey.Config{Dir: t.TempDir(), Key: "0123456789abcdef", Log: logger}))
+	t.Cleanup(func() { store.Close() })
+	library := pkcs11.New(logger)
+	t.Cleanup(func() { library.Close(true) })
+	built := must[*managedkey.Built](t)(managedkey.Build(cfg, managedkey.Sources{Backend: func(*config.Library) wire.Service { return library }}))
+	table, err := grant.NewTable([]config.Client{{Name: "me", User: uid(), Keys: []string{"*"}, Capabilities: []config.Capability{config.CapGenerate, config.CapSign, config.CapTest}}}, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Version: "test", Log: logger, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := must[*wire.Client](t)(wire.NewClient(dialRaw(t, listen(t, srv, filepath.Join(t.TempDir(), "s"))), wire.ClientConfig{}))
+	t.Cleanup(func() { client.Close() })
+	return client, log
 }
 
 // parallel asks for test signatures from eight callers at once.

@@ -40,7 +40,7 @@ func (c *session) Test(ctx context.Context, req *wire.TestRequest) (*wire.TestRe
 	if hash := scheme.Hash(); hash != 0 {
 		signed = digest(hash, message)
 	}
-	signature, err := c.srv.sign(ctx, k, public, scheme, signed, req.Context)
+	signature, err := c.srv.sign(ctx, k, public, &wire.SignRequest{Scheme: scheme, Message: message, Context: req.Context}, signed)
 	if err != nil {
 		return nil, err
 	}

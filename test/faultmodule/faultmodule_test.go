@@ -54,7 +54,7 @@ func TestFaults(t *testing.T) {
 		{"hidden class", []faultmodule.Fault{faultmodule.HideClass(2)}, list, false, "Private Key Object", "Public Key Object"},
 		{"attribute", []faultmodule.Fault{faultmodule.Attribute(0x3, faultmodule.AnyClass, []byte("other")...)}, list, false, "other", "label:      key"},
 		{"hidden attribute", []faultmodule.Fault{faultmodule.HideAttribute(0x3, 2)}, list, false, "label:      key", ""},
-		{"raw point", []faultmodule.Fault{faultmodule.ECPoint("raw")}, list, false, "Public Key Object", "EC_POINT:"},
+		{"raw point", []faultmodule.Fault{faultmodule.ECPoint("raw")}, list, false, "EC_POINT:   04", "EC_POINT:   0441"},
 		{"bit string", []faultmodule.Fault{faultmodule.ECPoint("bits")}, list, false, "EC_POINT:   03420004", ""},
 		{"always authenticate", []faultmodule.Fault{faultmodule.AlwaysAuthenticate("other")}, list, false, "always authenticate", ""},
 		{"keypad", []faultmodule.Fault{faultmodule.ProtectedPIN(token.PIN)}, list, true, "CKR_ARGUMENTS_BAD", ""},

@@ -23,6 +23,7 @@ kms_library "pkcs11" {
 kms_library "pkcs11" {
   name    = "nss"
   library = "/usr/lib/softokn.so"
+  key_id_length = 2
   init_args = "configdir='sql:/var/lib/nss'"
 }
 
@@ -81,4 +82,17 @@ managed_key "pkcs11" "ed" {
   login        = "none"
   key_label    = "ed"
   mechanism    = "4183"
+}
+
+managed_key "pkcs11" "luna" {
+  library            = "nss"
+  token_label        = "partition"
+  login              = "crypto_user"
+  pin                = "file:/run/credentials/hsmd.service/ca-pin"
+  key_label          = "luna"
+  mechanism          = "0x0001"
+  key_bits           = 3072
+  allow_generate_key = true
+  generate_mechanism = "0x80000142"
+  public_key         = "file:/etc/hsmd/luna.pem"
 }

@@ -172,7 +172,8 @@ CK_RV f_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, 
 	CK_ULONG class = class_of(session, object);
 	for (CK_ULONG i = 0; i < count && i < 64; i++) {
 		CK_ATTRIBUTE *a = &template[i];
-		if (a->type == CKA_EC_POINT && c.ec_point[0] != 0 && rv == CKR_OK)
+		/* The caller's room is for the other form, which may be shorter. */
+		if (a->type == CKA_EC_POINT && c.ec_point[0] != 0 && (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL))
 			rv = ec_point(&c, session, object, a, room[i]);
 		if (a->type == CKA_ALWAYS_AUTHENTICATE && c.always_authenticate[0] != 0 && class == CKO_PRIVATE_KEY)
 			rv = put(a, room[i], (const unsigned char *)"\1", 1);
