@@ -41,7 +41,8 @@ type Issued struct {
 func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, error) {
 	// Step 1: the role, and the issuer that it or the path names.
 	v := a.view.Load()
-	r := v.roles[strings.ToLower(req.Role)]
+	roleName := strings.ToLower(req.Role)
+	r := v.roles[roleName]
 	if r == nil && (req.Verbatim == nil || req.Role != "") {
 		return nil, refuse("unknown role: %s", req.Role)
 	}
@@ -105,7 +106,7 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 				Serial: out.Certificate.SerialNumber, Issuer: issuer.ID, Group: issuer.group, NotAfter: out.Certificate.NotAfter,
 			})
 		}
-		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, req.Role, req.Requester)
+		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, roleName, req.Requester)
 	})
 	return a.recorded(out, err)
 }
