@@ -100,7 +100,7 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	}
 
 	// Step 4: keep it, or what revoking it takes, and only then show it.
-	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	return a.record(ctx, out, func(tx store.Tx) error {
 		if r != nil && r.NoStore {
 			return a.inventory.PutUnstored(tx, &inventory.Certificate{
 				Serial: out.Certificate.SerialNumber, Issuer: issuer.ID, Group: issuer.group, NotAfter: out.Certificate.NotAfter,
@@ -108,5 +108,4 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 		}
 		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, roleName, req.Requester)
 	})
-	return a.recorded(out, err)
 }
