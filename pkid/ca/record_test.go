@@ -20,15 +20,15 @@ import (
 
 func TestMain(m *testing.M) { daemon.Main(m) }
 
-// leaving is a store whose caller goes away when the next update begins.
-type leaving struct {
-	store.Store
-	leave func()
-}
+// leaving is a store whose caller, if his context says how, goes away when an
+// update of his begins.
+type leaving struct{ store.Store }
 
-func (s *leaving) Update(ctx context.Context, fn func(store.Tx) error) error {
-	if s.leave != nil {
-		s.leave()
+type leaveKey struct{}
+
+func (s leaving) Update(ctx context.Context, fn func(store.Tx) error) error {
+	if leave, ok := ctx.Value(leaveKey{}).(context.CancelFunc); ok {
+		leave()
 	}
 	return s.Store.Update(ctx, fn)
 }
@@ -45,8 +45,7 @@ func TestSignedIsRecorded(t *testing.T) {
 	state, err := pebblestore.Open(pebblestore.Config{Path: "state", FS: vfs.NewMem(), MinFree: -1})
 	must(t, err)
 	defer state.Close()
-	s := &leaving{Store: state}
-	a, err := ca.Open(t.Context(), ca.Config{UUID: mount, Store: s, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
+	a, err := ca.Open(t.Context(), ca.Config{UUID: mount, Store: leaving{state}, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler)},
 		ca.Limits{DefaultTTL: time.Hour, MaxTTL: time.Hour})
 	must(t, err)
 	defer a.Close()
@@ -55,9 +54,7 @@ func TestSignedIsRecorded(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		s.leave = cancel
-		err := act(ctx)
-		s.leave = nil
+		err := act(context.WithValue(ctx, leaveKey{}, cancel))
 		if n, _ := a.Count(t.Context()); n != want {
 			t.Errorf("%s: %d certificates are recorded, want %d (%v)", what, n, want, err)
 		}

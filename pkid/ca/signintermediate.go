@@ -105,7 +105,7 @@ func (a *Authority) finish(ctx context.Context, out *Issued, prepared *issuance.
 // hsmd's log knows. One that cannot be kept was made in vain, which is logged,
 // and nobody sees it.
 func (a *Authority) record(ctx context.Context, out *Issued, keep func(tx store.Tx) error) (*Issued, error) {
-	if err := a.cfg.Store.Update(context.WithoutCancel(ctx), keep); err != nil {
+	if err := a.update(context.WithoutCancel(ctx), keep); err != nil {
 		a.cfg.Log.Error("a certificate was signed and could not be recorded; it was not handed out", "serial", out.Serial, "error", err)
 		return nil, err
 	}
