@@ -49,7 +49,7 @@ func (h *Handler) cutQuery(req *http.Request) (address *url.URL, query string) {
 	escaped := req.URL.EscapedPath()
 	for at := 0; ; at++ {
 		found := strings.Index(escaped[at:], path)
-		if found < 0 {
+		if found < 0 || at+found > maxPath { // no mount's path is as long
 			return req.URL, ""
 		}
 		at += found

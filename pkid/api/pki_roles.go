@@ -1,9 +1,6 @@
 package api
 
 import (
-	"errors"
-
-	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -29,8 +26,7 @@ func pkiReadRole(_ *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := found.Response()
-	return &answer{data: data}, err
+	return roleAnswer(found, nil)
 }
 
 // pkiWriteRole serves POST roles/:name, which replaces the whole role.
@@ -39,32 +35,30 @@ func pkiWriteRole(_ *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.putRole(made, warnings)
-}
-
-// pkiPatchRole serves PATCH roles/:name.
-func pkiPatchRole(_ *Handler, r *request) (*answer, error) {
-	old, err := r.mount.Authority.Role(r.vars["name"])
-	if errors.Is(err, ca.ErrNotFound) {
-		return nil, vaultapi.BadRequest("Unable to fetch role entry to patch")
-	}
-	if err != nil {
-		return nil, err
-	}
-	made, warnings, err := old.Merge(r.params)
-	if err != nil {
-		return nil, err
-	}
-	return r.putRole(made, warnings)
-}
-
-func (r *request) putRole(made *role.Role, warnings []string) (*answer, error) {
 	more, err := r.mount.Authority.PutRole(r.ctx, r.vars["name"], made)
 	if err != nil {
 		return nil, err
 	}
-	data, err := made.Response()
-	return &answer{data: data, warnings: append(warnings, more...)}, err
+	return roleAnswer(made, append(warnings, more...))
+}
+
+// pkiPatchRole serves PATCH roles/:name.
+func pkiPatchRole(_ *Handler, r *request) (*answer, error) {
+	var made *role.Role
+	var warnings []string
+	more, err := r.mount.Authority.PatchRole(r.ctx, r.vars["name"], func(old *role.Role) (_ *role.Role, err error) {
+		made, warnings, err = old.Merge(r.params)
+		return made, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return roleAnswer(made, append(warnings, more...))
+}
+
+func roleAnswer(r *role.Role, warnings []string) (*answer, error) {
+	data, err := r.Response()
+	return &answer{data: data, warnings: warnings}, err
 }
 
 // pkiDeleteRole serves DELETE roles/:name.

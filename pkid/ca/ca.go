@@ -61,6 +61,9 @@ type Authority struct {
 	changing sync.Mutex    // held by whoever changes the view
 	chains   chain.Builder // under changing
 
+	writing sync.RWMutex // for reading, while there is an update under way
+	closed  bool         // under writing
+
 	crls   *crl.Updater
 	access sync.Map // managed keys of any_mount: *permission
 }
@@ -91,8 +94,24 @@ func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 // authority is closed: CRLs are renewed before they lapse.
 func (a *Authority) Run(ctx context.Context) { a.crls.Run(ctx) }
 
-// Close ends what goes on in the background and waits for it.
-func (a *Authority) Close() { a.crls.Close() }
+// Close ends what goes on in the background, and waits for it and for updates
+// under way. There is none after it: who unmounts deletes what there is then.
+func (a *Authority) Close() {
+	a.crls.Close()
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.closed = true
+}
+
+// update is the store's Update until Close.
+func (a *Authority) update(ctx context.Context, fn func(store.Tx) error) error {
+	a.writing.RLock()
+	defer a.writing.RUnlock()
+	if a.closed {
+		return ErrNotFound
+	}
+	return a.cfg.Store.Update(ctx, fn)
+}
 
 // SetLimits takes over the mount's settings.
 func (a *Authority) SetLimits(l Limits) {
@@ -107,7 +126,7 @@ func (a *Authority) change(ctx context.Context, prepare func(v *view, tx store.T
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	var next *view
-	err := a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err := a.update(ctx, func(tx store.Tx) error {
 		next = a.view.Load().clone()
 		return prepare(next, tx)
 	})

@@ -41,7 +41,8 @@ type Issued struct {
 func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, error) {
 	// Step 1: the role, and the issuer that it or the path names.
 	v := a.view.Load()
-	r := v.roles[strings.ToLower(req.Role)]
+	roleName := strings.ToLower(req.Role)
+	r := v.roles[roleName]
 	if r == nil && (req.Verbatim == nil || req.Role != "") {
 		return nil, refuse("unknown role: %s", req.Role)
 	}
@@ -99,13 +100,12 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	}
 
 	// Step 4: keep it, or what revoking it takes, and only then show it.
-	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	return a.record(ctx, out, func(tx store.Tx) error {
 		if r != nil && r.NoStore {
 			return a.inventory.PutUnstored(tx, &inventory.Certificate{
 				Serial: out.Certificate.SerialNumber, Issuer: issuer.ID, Group: issuer.group, NotAfter: out.Certificate.NotAfter,
 			})
 		}
-		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, req.Role, req.Requester)
+		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, roleName, req.Requester)
 	})
-	return a.recorded(out, err)
 }

@@ -207,7 +207,7 @@ func (o *OCSP) Keep(ctx context.Context, i *ocsp.Issuer, certificate *x509.Certi
 		return err
 	}
 	now := o.a.cfg.Now()
-	return o.a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	return o.a.update(ctx, func(tx store.Tx) error {
 		return o.a.putCertificate(tx, m.issuer, certificate.Raw, certificate, now, "", "ocsp")
 	})
 }

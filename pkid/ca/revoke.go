@@ -50,7 +50,7 @@ func (a *Authority) Revoke(ctx context.Context, req *RevokeRequest) (*Revoked, e
 		return nil, err
 	}
 	var out *Revoked
-	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err = a.update(ctx, func(tx store.Tx) error {
 		r := &revoking{a: a, v: a.view.Load(), tx: tx, req: req, serial: serial, now: a.cfg.Now()}
 		out, err = r.run()
 		return err

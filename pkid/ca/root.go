@@ -94,8 +94,9 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 	warnings = append(warnings, more...)
 	issuer.Name, issuer.CRLAlgorithm = req.IssuerName, crlAlgorithmName(cert.SignatureAlgorithm)
 
-	// Step 4: all of it, in one update.
-	if err := a.change(ctx, func(v *view, tx store.Tx) error { return a.addRoot(v, tx, *issuer, key, req.NameIfFree, now) }); err != nil {
+	// Step 4: all of it, in one update, even if whoever asked has gone away: the
+	// root is signed.
+	if err := a.change(context.WithoutCancel(ctx), func(v *view, tx store.Tx) error { return a.addRoot(v, tx, *issuer, key, req.NameIfFree, now) }); err != nil {
 		return nil, err
 	}
 

@@ -42,10 +42,9 @@ func (a *Authority) SignIntermediate(ctx context.Context, req *IntermediateReque
 	if err := a.finish(ctx, out, prepared, key, nil, req.RequestID); err != nil {
 		return nil, err
 	}
-	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	return a.record(ctx, out, func(tx store.Tx) error {
 		return a.putCertificate(tx, issuer, out.DER, out.Certificate, now, "", req.Requester)
 	})
-	return a.recorded(out, err)
 }
 
 // SelfIssuedRequest is what a caller of sign-self-issued says.
@@ -75,12 +74,11 @@ func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) 
 	if err := a.finish(ctx, out, prepared, key, nil, req.RequestID); err != nil {
 		return nil, err
 	}
-	err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	return a.record(ctx, out, func(tx store.Tx) error {
 		return a.inventory.PutUnstored(tx, &inventory.Certificate{
 			Serial: out.Certificate.SerialNumber, Issuer: issuer.ID, Group: issuer.group, NotAfter: out.Certificate.NotAfter,
 		})
 	})
-	return a.recorded(out, err)
 }
 
 // finish lints what is prepared, under a role's settings if there is one, and
@@ -102,10 +100,12 @@ func (a *Authority) finish(ctx context.Context, out *Issued, prepared *issuance.
 	return nil
 }
 
-// recorded is out once it is durable. Otherwise it was signed in vain, which is
-// logged, and nobody sees it.
-func (a *Authority) recorded(out *Issued, err error) (*Issued, error) {
-	if err != nil {
+// record makes what was signed durable, and gives it out only then. It is kept
+// even if whoever asked has gone away meanwhile: there is a signature, of which
+// hsmd's log knows. One that cannot be kept was made in vain, which is logged,
+// and nobody sees it.
+func (a *Authority) record(ctx context.Context, out *Issued, keep func(tx store.Tx) error) (*Issued, error) {
+	if err := a.update(context.WithoutCancel(ctx), keep); err != nil {
 		a.cfg.Log.Error("a certificate was signed and could not be recorded; it was not handed out", "serial", out.Serial, "error", err)
 		return nil, err
 	}

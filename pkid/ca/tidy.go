@@ -11,23 +11,33 @@ import (
 // DropExpiredIssuers deletes the issuers whose certificates ended before a
 // time, but not the default, and says how many.
 func (a *Authority) DropExpiredIssuers(ctx context.Context, before time.Time) (int, error) {
-	n := 0
+	var dropped []*Issuer
 	err := a.change(ctx, func(v *view, tx store.Tx) error {
-		n = 0
+		dropped = nil
 		for id, i := range v.issuers {
 			if id == v.settings.DefaultIssuer || !i.Certificate.NotAfter.Before(before) {
 				continue
 			}
-			n++
+			dropped = append(dropped, i)
 			delete(v.issuers, id)
 			if err := tx.Delete(a.space.Issuer(id)); err != nil {
 				return err
 			}
-			a.cfg.Log.Info("dropped an expired issuer", "issuer", id, "name", i.Name, "not_after", i.Certificate.NotAfter)
+		}
+		for _, i := range dropped {
+			if _, err := a.leaveManualChains(v, tx, i.ID); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	for _, i := range dropped {
+		a.cfg.Log.Info("dropped an expired issuer", "issuer", i.ID, "name", i.Name, "not_after", i.Certificate.NotAfter)
+	}
+	return len(dropped), nil
 }
 
 // IssuerIn gives the id of an issuer of a group, "" if there is none, and

@@ -43,6 +43,7 @@ type authority struct {
 	fault     error         // of every key's signature
 	keyFault  error         // of asking for the responder's key
 	finding   error         // of lints
+	meanwhile func()        // happens once, while a message is being signed
 }
 
 func newAuthority(now time.Time) *authority {
@@ -140,6 +141,12 @@ func (k *key) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { panic
 
 func (k *key) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
 	k.a.mu.Lock()
+	if do := k.a.meanwhile; do != nil {
+		k.a.meanwhile = nil
+		k.a.mu.Unlock()
+		do()
+		k.a.mu.Lock()
+	}
 	k.a.signed++
 	fault := k.a.fault
 	_, err := tbs.Parse(message, tbs.Rules{Now: k.a.now.Add(year), Scheme: wire.ECDSAP256SHA256})

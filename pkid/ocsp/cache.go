@@ -97,13 +97,6 @@ func (c *cache) drop(element *list.Element) {
 	c.size -= e.size()
 }
 
-func (c *cache) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entries, c.size = nil, 0
-	c.order.Init()
-}
-
 // halfLife is when an answer is to be made anew.
 func (r *Response) halfLife() time.Time {
 	return r.ThisUpdate.Add(r.NextUpdate.Sub(r.ThisUpdate) / 2)

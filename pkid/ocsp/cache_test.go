@@ -61,6 +61,24 @@ func TestKeptUntilItChanges(t *testing.T) {
 	fresh("another setting", about(t, i, leaf), true)
 }
 
+// TestKeptUnderItsView: what was being signed when the settings changed is not
+// kept under those that came.
+func TestKeptUnderItsView(t *testing.T) {
+	a := newAuthority(start)
+	i := a.issuer(t, "Root", "P-256", 0, year)
+	r := a.open(t)
+	leaf, other := a.leaf(t, i).SerialNumber, a.leaf(t, i).SerialNumber
+	ask(t, r, about(t, i, other)) // the responder has its certificate
+	a.meanwhile = func() {
+		a.set(func(v *ocsp.View) { v.Expiry = time.Hour })
+		ask(t, r, about(t, i, other))
+	}
+	ask(t, r, about(t, i, leaf))
+	if got := parse(t, ask(t, r, about(t, i, leaf)), leaf, i.Certificate); got.NextUpdate.After(start.Add(time.Hour)) {
+		t.Errorf("an answer until %v, when ocsp_expiry is an hour from %v", got.NextUpdate, start)
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	a := newAuthority(start)
 	i := a.issuer(t, "Root", "P-256", 0, year)

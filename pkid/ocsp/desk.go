@@ -9,10 +9,12 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 )
 
-// desk is a View with its issuers by how queries name them.
+// desk is a View with its issuers by how queries name them, and what was
+// answered under it.
 type desk struct {
 	view    *View
 	issuers map[string]*issuerAt
+	cache   cache
 }
 
 // issuerAt is an issuer with what answers by its own key need.
@@ -21,26 +23,25 @@ type issuerAt struct {
 	keyHash [sha1.Size]byte
 }
 
-// currentDesk gives the desk of the view in force. When the view has changed, what was
-// answered under the one before is dropped, and so are responders that are not
-// needed any more.
+// currentDesk gives the desk of the view in force. When the view has changed,
+// what was answered under the one before goes with its desk, and responders go
+// that are not needed any more.
 func (r *Responder) currentDesk() (*desk, error) {
 	view := r.source.View()
 	if d := r.desk.Load(); d != nil && d.view == view {
 		return d, nil
 	}
-	d, err := newDesk(view)
+	d, err := r.newDesk(view)
 	if err != nil {
 		return nil, err
 	}
 	r.desk.Store(d)
-	r.cache.clear()
 	r.keepDelegates(view)
 	return d, nil
 }
 
-func newDesk(view *View) (*desk, error) {
-	d := &desk{view: view, issuers: map[string]*issuerAt{}}
+func (r *Responder) newDesk(view *View) (*desk, error) {
+	d := &desk{view: view, issuers: map[string]*issuerAt{}, cache: cache{limit: r.cacheBytes}}
 	for _, i := range view.Issuers {
 		bits, err := issuance.PublicKeyBits(i.Certificate.RawSubjectPublicKeyInfo)
 		if err != nil {

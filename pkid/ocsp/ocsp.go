@@ -133,8 +133,9 @@ type Responder struct {
 	now    func() time.Time
 	log    *slog.Logger
 
+	cacheBytes int
+
 	desk    atomic.Pointer[desk]
-	cache   cache
 	limiter limiter
 	signing chan struct{} // taken by who has an answer signed
 	logged  atomic.Int64  // when a failure was logged last, seconds
@@ -157,8 +158,8 @@ func New(c Config) (*Responder, error) {
 	}
 	return &Responder{
 		source: c.Source, keys: c.Keys, now: c.Now, log: c.Log,
-		cache:     cache{limit: c.CacheBytes},
-		signing:   make(chan struct{}, maxSigning),
-		delegates: map[string]*delegate{},
+		cacheBytes: c.CacheBytes,
+		signing:    make(chan struct{}, maxSigning),
+		delegates:  map[string]*delegate{},
 	}, nil
 }

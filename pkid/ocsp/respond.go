@@ -45,7 +45,7 @@ func (r *Responder) Respond(ctx context.Context, der []byte, remote string) *Res
 	}
 	var kept *entry
 	if req.nonce == nil {
-		if kept = r.cache.get(req.cacheKey(), now); kept != nil && kept.changes == changes {
+		if kept = desk.cache.get(req.cacheKey(), now); kept != nil && kept.changes == changes {
 			return kept.response
 		}
 	} else if !r.limiter.allow(sourceOf(remote), now) {
@@ -59,7 +59,7 @@ func (r *Responder) Respond(ctx context.Context, der []byte, remote string) *Res
 		return r.failed(err)
 	}
 	if kept != nil && slices.Equal(kept.statuses, statuses) {
-		r.cache.put(kept.at(changes))
+		desk.cache.put(kept.at(changes))
 		return kept.response
 	}
 
@@ -76,7 +76,7 @@ func (r *Responder) Respond(ctx context.Context, der []byte, remote string) *Res
 	}
 	if known && req.nonce == nil {
 		response.share()
-		r.cache.put(&entry{key: req.cacheKey(), changes: changes, statuses: statuses, response: response})
+		desk.cache.put(&entry{key: req.cacheKey(), changes: changes, statuses: statuses, response: response})
 	}
 	return response
 }

@@ -53,9 +53,12 @@ func (t *Tidier) page(ctx context.Context, do func(tx store.Tx, s *Status) error
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	// Read before, not in the update: it may have its turn alone while a change
+	// of the configuration, which holds t.mu, waits for its own.
+	before := t.Status()
 	var next Status
 	err := t.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		next = t.Status()
+		next = before
 		if err := do(tx, &next); err != nil {
 			return err
 		}
