@@ -207,7 +207,11 @@ func (r *revoking) proven() error {
 // warnings are about what the caller may not expect.
 func (r *revoking) warnings(earlier *inventory.Revocation) (out []string) {
 	if earlier != nil && earlier.Reason != r.req.Reason && r.req.Reason != 0 {
-		out = append(out, fmt.Sprintf("the certificate was revoked already, with the reason %s, which stays", issuance.ReasonName(earlier.Reason)))
+		stays := fmt.Sprintf("the certificate was revoked already, with the reason %s, which stays", issuance.ReasonName(earlier.Reason))
+		if r.req.Reason == issuance.KeyCompromise && r.parsed != nil {
+			stays += "; its key is refused from now on"
+		}
+		out = append(out, stays)
 	}
 	if r.req.Reason == issuance.KeyCompromise && r.parsed == nil {
 		out = append(out, `the certificate was issued with no_store and its key is not known: revoke it by "certificate" to have the key refused from now on`)

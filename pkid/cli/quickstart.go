@@ -64,7 +64,7 @@ func runQuickstart(c *cli.Context) error {
 	}
 	base := strings.TrimSuffix(c.String("url"), "/") + "/v1/" + mount
 	walk.write(mount+"/config/urls", "issuing_certificates="+base+"/ca", "crl_distribution_points="+base+"/crl")
-	walk.write(mount+"/roles/"+role, "allowed_domains="+domain, "allow_subdomains=true", "key_type=ec", "ttl=72h", "max_ttl=72h")
+	walk.write(mount+"/roles/"+role, "allowed_domains="+domain, "allow_subdomains=true", "allow_localhost=false", "key_type=ec", "ttl=72h", "max_ttl=72h")
 	first := walk.write(mount+"/issue/"+role, "common_name=test."+domain)
 	if walk.err != nil {
 		return walk.err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/pem"
 	"fmt"
 	"os"
 	"strings"
@@ -13,9 +14,9 @@ func revokeCommand() *cli.Command {
 		Name:      "revoke",
 		Usage:     "revoke certificates",
 		ArgsUsage: "SERIAL|FILE…",
-		Description: `   Each argument is a serial number or a file with the certificate in PEM. A certificate that was not issued here, or
-   whose serial number only is known elsewhere, is given as a file. All are tried; the first that fails decides the
-   exit code.
+		Description: `   Each argument is a serial number or a file with the certificate in PEM, of which the first counts. A certificate
+   that was not issued here, or whose serial number only is known elsewhere, is given as a file. All are tried; the
+   first that fails decides the exit code.
 
    pkid revoke 17:8f:4a:…
    pkid revoke -reason=keyCompromise web.example.com.crt`,
@@ -35,6 +36,11 @@ func runRevoke(c *cli.Context) error {
 	s, mount, err := openMount(c)
 	if err != nil {
 		return err
+	}
+	for _, arg := range c.Args().Slice() {
+		if strings.HasPrefix(arg, "-") { // without its reason, a revocation is not what was meant
+			return fail("%s: flags go before serial numbers and files; nothing was revoked", arg)
+		}
 	}
 	var first error
 	var rows [][]string
@@ -71,11 +77,11 @@ func (s *session) revoke(mount, arg string) (map[string]any, error) {
 	if isSerial(arg) {
 		body["serial_number"] = arg
 	} else {
-		pem, err := os.ReadFile(arg)
+		cert, err := firstCertificate(arg)
 		if err != nil {
-			return nil, fail("%s is no serial number, and no file that can be read: %v", arg, err)
+			return nil, err
 		}
-		body["certificate"] = string(pem)
+		body["certificate"] = cert
 	}
 	for flag, parameter := range map[string]string{"reason": "reason", "invalid-since": "invalidity_date"} {
 		if v := s.ctx.String(flag); v != "" {
@@ -92,6 +98,24 @@ func (s *session) revoke(mount, arg string) (map[string]any, error) {
 		data = secret.Data
 	}
 	return data, nil
+}
+
+// firstCertificate gives the first certificate of a PEM file. Those of the CAs
+// that often follow, as in what pkid issue writes, are not meant.
+func firstCertificate(file string) (string, error) {
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return "", fail("%s is no serial number, and no file that can be read: %v", file, err)
+	}
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return "", fail("%s has no certificate in it (PEM)", file)
+		}
+		if block.Type == "CERTIFICATE" {
+			return string(pem.EncodeToMemory(block)), nil
+		}
+	}
 }
 
 // isSerial tells a serial number from the name of a file: it has hexadecimal
