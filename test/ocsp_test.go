@@ -30,15 +30,10 @@ type ocspCA struct {
 
 func startOCSP(t *testing.T) *ocspCA {
 	t.Helper()
-	p := daemon.Start(t)
-	p.PKID.Stop()
-	address := freePort(t)
-	tcp := daemon.NewPKID(t, p.HSMD, fmt.Sprintf("listener \"tcp\" {\n  address = %q\n  tls_disable = true\n}\n", address))
-	tcp.Start()
-	p.PKID = tcp
+	p, url := onTCP(t)
 	ca(t, p)
 	p.PKID.Must(t, "POST", "pki/roles/unstored", map[string]any{"allow_any_name": true, "key_type": "ec", "no_store": true})
-	c := &ocspCA{t: t, p: p, url: "http://" + address + "/v1/pki/ocsp", dir: t.TempDir()}
+	c := &ocspCA{t: t, p: p, url: url + "/v1/pki/ocsp", dir: t.TempDir()}
 	pem := string(p.PKID.Must(t, "GET", "pki/ca/pem", nil).Body)
 	c.root, c.rootFile = parse(t, pem), c.write("root.pem", pem)
 	return c

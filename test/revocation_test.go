@@ -212,18 +212,7 @@ func TestRevocationListsOverHTTP(t *testing.T) {
 			t.Errorf("%s, which is not enabled: %s", path, resp.Status)
 		}
 	}
-	// Within the second in which a list was made there is no date for it.
-	var resp *http.Response
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if resp = get(t, url+"/v1/pki/crl", nil); resp.Header.Get("Last-Modified") != "" || time.Now().After(end) {
-			break
-		}
-	}
-	for name, header := range map[string]map[string]string{"date": {"If-Modified-Since": resp.Header.Get("Last-Modified")}, "tag": {"If-None-Match": resp.Header.Get("ETag")}} {
-		if resp := get(t, url+"/v1/pki/crl", header); resp.StatusCode != 304 {
-			t.Errorf("a client that has the list, by %s: %s", name, resp.Status)
-		}
-	}
+	resp := dated(t, url+"/v1/pki/crl")
 	if resp := get(t, url+"/v1/pki/crl", map[string]string{"Range": "bytes=10-19"}); resp.StatusCode != 206 || body(t, resp) != der[10:20] {
 		t.Errorf("a part of the list: %s", resp.Status)
 	}
@@ -240,6 +229,48 @@ func TestRevocationListsOverHTTP(t *testing.T) {
 		}
 	}
 	check.CA(t, p)
+}
+
+// TestUnchangedCertificates: who has a CA's certificate or chain is told that it
+// is the same until the mount has changed.
+func TestUnchangedCertificates(t *testing.T) {
+	p, url := onTCP(t)
+	ca(t, p)
+	url += "/v1/pki/"
+	paths := []string{"ca", "ca/pem", "ca_chain", "cert/ca/raw", "cert/ca/raw/pem", "issuer/default/der", "issuer/default/pem"}
+	had := map[string]*http.Response{}
+	for _, path := range paths {
+		had[path] = dated(t, url+path)
+	}
+	define(t, p, "next")
+	p.PKID.Must(t, "POST", "pki/issuers/generate/root/kms", map[string]any{"managed_key_name": "next", "common_name": "Next", "issuer_name": "next"})
+	p.PKID.Must(t, "POST", "pki/root/replace", map[string]any{"default": "next"})
+	for _, path := range paths {
+		for _, header := range []map[string]string{{"If-Modified-Since": had[path].Header.Get("Last-Modified")}, {"If-None-Match": had[path].Header.Get("ETag")}} {
+			resp := get(t, url+path, header)
+			if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != had[path].Header.Get("Content-Type") || body(t, resp) == body(t, had[path]) {
+				t.Errorf("%s of another default issuer, with %v: %s", path, header, resp.Status)
+			}
+		}
+	}
+}
+
+// dated waits for the answer to have a date, which it has not within the second
+// of a change, and sees that whoever has the answer is told so.
+func dated(t *testing.T, url string) *http.Response {
+	t.Helper()
+	var resp *http.Response
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if resp = get(t, url, nil); resp.Header.Get("Last-Modified") != "" || time.Now().After(end) {
+			break
+		}
+	}
+	for _, header := range []map[string]string{{"If-Modified-Since": resp.Header.Get("Last-Modified")}, {"If-None-Match": resp.Header.Get("ETag")}} {
+		if resp := get(t, url, header); resp.StatusCode != 304 {
+			t.Errorf("%s, with %v: %s", url, header, resp.Status)
+		}
+	}
+	return resp
 }
 
 // TestPKIDKilledRevoking kills pkid while certificates are revoked and CRLs

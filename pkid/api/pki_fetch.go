@@ -1,6 +1,9 @@
 package api
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 
@@ -26,11 +29,21 @@ func ofDefault(r *request, contentType string, octets func(*ca.Issuer) []byte) (
 	if !r.mount.Authority.HasIssuer() {
 		return &answer{contentType: contentType}, nil
 	}
-	i, err := r.mount.Authority.Issuer("default")
+	return ofIssuer(r, "default", contentType, octets)
+}
+
+// ofIssuer answers with what an issuer gives, unless the client has it already.
+func ofIssuer(r *request, ref, contentType string, octets func(*ca.Issuer) []byte) (*answer, error) {
+	changed := r.mount.Authority.Changed() // first: what follows is at least as new
+	i, err := r.mount.Authority.Issuer(ref)
 	if err != nil {
 		return nil, err
 	}
-	return &answer{raw: octets(i), contentType: contentType}, nil
+	content := octets(i)
+	tag := sha256.Sum256(content)
+	return &answer{contentType: contentType, stream: func(send func(*stream) error) error {
+		return send(&stream{octets: bytes.NewReader(content), modified: changed, tag: hex.EncodeToString(tag[:16])})
+	}}, nil
 }
 
 // pkiCA serves ca and cert/ca/raw.

@@ -91,18 +91,10 @@ const (
 
 // pkiIssuerDER serves issuer/:ref/der.
 func pkiIssuerDER(_ *Handler, r *request) (*answer, error) {
-	i, err := r.issuer()
-	if err != nil {
-		return nil, err
-	}
-	return &answer{raw: i.DER, contentType: typeCert}, nil
+	return ofIssuer(r, r.vars["issuer_ref"], typeCert, func(i *ca.Issuer) []byte { return i.DER })
 }
 
 // pkiIssuerPEM serves issuer/:ref/pem.
 func pkiIssuerPEM(_ *Handler, r *request) (*answer, error) {
-	i, err := r.issuer()
-	if err != nil {
-		return nil, err
-	}
-	return &answer{raw: []byte(i.PEM), contentType: typeCertPEM}, nil
+	return ofIssuer(r, r.vars["issuer_ref"], typeCertPEM, func(i *ca.Issuer) []byte { return []byte(i.PEM) })
 }

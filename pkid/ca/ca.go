@@ -81,6 +81,7 @@ func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	a.crls = crl.New(crl.Settings{UUID: cfg.UUID, Store: cfg.Store, Source: crlSource{a}, Now: cfg.Now, Log: cfg.Log})
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
 		v, err := readView(r, a.space, &a.chains)
+		v.since = cfg.Now()
 		a.view.Store(v)
 		return err
 	})
@@ -134,8 +135,16 @@ func (a *Authority) change(ctx context.Context, prepare func(v *view, tx store.T
 		return err
 	}
 	next.settle(&a.chains)
+	next.since = a.cfg.Now()
 	a.view.Store(next)
 	return nil
+}
+
+// Changed is the end of the second in which anything about issuers, keys, roles
+// or settings changed last, or was read from the store. HTTP tells states apart
+// by the second.
+func (a *Authority) Changed() time.Time {
+	return a.view.Load().since.Truncate(time.Second).Add(time.Second)
 }
 
 // refuse is a user's mistake in Vault's words.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/chain"
 	"github.com/hsmpki/hsmpki/pkid/crl"
@@ -22,6 +23,8 @@ type view struct {
 	roles    map[string]*role.Role
 
 	chained string // the arrangement that the issuers' chains are built for
+
+	since time.Time // when it became visible
 }
 
 // settings is what pki/<uuid>/settings holds.

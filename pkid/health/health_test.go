@@ -69,8 +69,7 @@ func well(t *testing.T) *health.Facts {
 		Tune: map[string]any{
 			"audit_non_hmac_request_keys":  every(strings.Split("alt_names,certificate,common_name,country,csr,exclude_cn_from_sans,ext_key_usage,ext_key_usage_oids,format,ip_sans,issuer_name,issuer_ref,key_bits,key_name,key_ref,key_type,key_usage,locality,managed_key_id,managed_key_name,max_path_length,not_after,not_before_duration,organization,other_sans,ou,permitted_dns_domains,policy_identifiers,postal_code,private_key_format,province,serial_number,street_address,ttl,uri_sans", ",")...),
 			"audit_non_hmac_response_keys": every("certificate", "issuing_ca", "serial_number", "error", "ca_chain"),
-			"passthrough_request_headers":  every("If-Modified-Since"), "allowed_response_headers": every("last-modified"),
-			"max_lease_ttl": json.Number("2764800"),
+			"max_lease_ttl":                json.Number("2764800"),
 		},
 		Issuers: []health.Issuer{{ID: "1", Name: "root", Certificate: root(t, 3650*day), Usage: "read-only,crl-signing", ManagedKey: "k", CRL: crl(time.Hour, 72*time.Hour)}},
 		Roles:   []health.Role{{Name: "web", Fields: map[string]any{"max_ttl": json.Number("3600")}}},
@@ -137,7 +136,6 @@ func TestFindings(t *testing.T) {
 		{"audit_visibility", health.Informational, "lacks ca_chain", func(f *health.Facts) {
 			f.Tune["audit_non_hmac_response_keys"] = []any{"certificate", "issuing_ca", "serial_number", "error"}
 		}},
-		{"allow_if_modified_since", health.Informational, "If-Modified-Since", func(f *health.Facts) { f.Tune["passthrough_request_headers"] = nil }},
 		{"enable_auto_tidy", health.Informational, "is off", func(f *health.Facts) { f.Tidy["enabled"] = false }},
 		{"enable_auto_tidy", health.Informational, "leaves out", func(f *health.Facts) { f.Tidy["tidy_revoked_certs"] = false }},
 		{"tidy_last_run", health.Critical, "20 days ago", func(f *health.Facts) { f.TidyRan["time_finished"] = now.Add(-20 * day).Format(time.RFC3339Nano) }},

@@ -27,16 +27,6 @@ func checkAudit(f *Facts, r *report) {
 	}
 }
 
-func checkIfModifiedSince(f *Facts, r *report) {
-	endpoint := "sys/mounts/" + f.Mount + "/tune"
-	if len(lacking(f.Tune, "passthrough_request_headers", "If-Modified-Since")) > 0 {
-		r.addAt(Informational, endpoint, "passthrough_request_headers lacks If-Modified-Since")
-	}
-	if len(lacking(f.Tune, "allowed_response_headers", "Last-Modified")) > 0 {
-		r.addAt(Informational, endpoint, "allowed_response_headers lacks Last-Modified")
-	}
-}
-
 func checkAutoTidy(f *Facts, r *report) {
 	switch {
 	case !flag(f.Tidy, "enabled"):
