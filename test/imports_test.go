@@ -22,12 +22,13 @@ var mayImport = map[string][]string{
 	"config":        nil,
 
 	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config"},
-	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder"},
+	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement"},
 	"hsmd/grant":       {"config", "wire/unixsock"},
 	"hsmd/tbs":         {"wire"},
 	"hsmd/managedkey":  {"config", "wire"},
 	"hsmd/responder":   nil,
-	"hsmd/worker":      {"wire", "wire/unixsock"},
+	"hsmd/worker":      {"wire", "wire/unixsock", "hsmd/confinement"},
+	"hsmd/confinement": nil,
 	"hsmd/pkcs11":      {"wire"},
 	"hsmd/backendtest": {"wire"},
 

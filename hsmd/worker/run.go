@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hsmpki/hsmpki/hsmd/confinement"
 	"github.com/hsmpki/hsmpki/wire"
 	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
@@ -57,20 +59,12 @@ func Run(newService func() Service) error {
 	return wire.Serve(context.Background(), watched, counted, wire.ServeConfig{Software: "hsmd worker"})
 }
 
-// confine sets no_new_privs, which is a thread's and goes to all threads only
-// by exec; so the program executes itself once more. Core files and the memory
-// of a process that has PINs are nobody's business.
+// confine shuts the worker in. What it gives up is a thread's and goes to all
+// threads only by exec; so the program executes itself once more. Core files and
+// the memory of a process that has PINs are nobody's business.
 func confine() error {
-	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
-	if err != nil {
-		return fmt.Errorf("PR_GET_NO_NEW_PRIVS: %w", err)
-	}
-	if set == 0 {
-		runtime.LockOSThread()
-		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("PR_SET_NO_NEW_PRIVS: %w", err)
-		}
-		return fmt.Errorf("exec: %w", syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
+	if orders := os.Getenv(ordersName); orders != "" {
+		return enter(orders)
 	}
 	unix.CloseOnExec(descriptor) // what the library starts does not get it
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -80,6 +74,23 @@ func confine() error {
 		return fmt.Errorf("RLIMIT_CORE: %w", err)
 	}
 	return nil
+}
+
+// enter does as hsmd has ordered and executes the program, without orders.
+func enter(text string) error {
+	var o orders
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return fmt.Errorf("%s: %w", ordersName, err)
+	}
+	if err := os.Unsetenv(ordersName); err != nil {
+		return err
+	}
+	environ := append(os.Environ(), o.Loader...)
+	runtime.LockOSThread()
+	if err := confinement.Enter(o.Rules, environ); err != nil {
+		return err
+	}
+	return fmt.Errorf("exec: %w", syscall.Exec("/proc/self/exe", os.Args, environ))
 }
 
 // hangup notices the end of the connection.

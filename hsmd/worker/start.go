@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -9,13 +8,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hsmpki/hsmpki/hsmd/confinement"
 	"github.com/hsmpki/hsmpki/wire"
 	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
@@ -40,21 +39,13 @@ func start(ctx context.Context, l Library, log *slog.Logger) (*running, error) {
 		return nil, wire.Errorf(wire.Unavailable, "no socket for the worker of library %s: %v", l.Name, err)
 	}
 	defer far.Close()
-	cmd := exec.Command("/proc/self/exe", "worker")
-	cmd.Args[0] = "hsmd"
-	cmd.Env = environment(os.Environ(), l.Env)
-	cmd.ExtraFiles = []*os.File{far}
-	// A group of its own: what a terminal sends to hsmd is for hsmd alone.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	output, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	cmd, output, err := launch(l, far)
 	if err != nil {
 		near.Close()
 		return nil, wire.Errorf(wire.Unavailable, "the worker of library %s cannot be started: %v", l.Name, err)
 	}
-	go relay(output, log)
+	said := &relay{log: log, done: make(chan struct{})}
+	go said.run(output)
 	timeout := 10 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
@@ -62,11 +53,36 @@ func start(ctx context.Context, l Library, log *slog.Logger) (*running, error) {
 	client, err := wire.NewClient(near, wire.ClientConfig{Software: "hsmd", HandshakeTimeout: timeout})
 	if err != nil {
 		_ = cmd.Process.Kill()
+		last := said.end()
 		_ = cmd.Wait()
-		return nil, wire.Errorf(wire.Unavailable, "the worker of library %s does not answer: %v", l.Name, err)
+		return nil, wire.Errorf(wire.Unavailable, "the worker of library %s does not answer: %v%s", l.Name, err, last)
 	}
 	log.Debug("a worker runs", "pid", cmd.Process.Pid)
 	return &running{client: client, cmd: cmd, since: time.Now()}, nil
+}
+
+// launch executes the worker. far is its end of the socket pair.
+func launch(l Library, far *os.File) (*exec.Cmd, io.Reader, error) {
+	if l.Paths != nil {
+		if err := confinement.Kernel(); err != nil {
+			return nil, nil, fmt.Errorf("paths: %w", err)
+		}
+	}
+	env, err := environment(os.Environ(), l)
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd := exec.Command("/proc/self/exe", "worker")
+	cmd.Args[0] = "hsmd"
+	cmd.Env = env
+	cmd.ExtraFiles = []*os.File{far}
+	// A group of its own: what a terminal sends to hsmd is for hsmd alone.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: l.User}
+	output, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	return cmd, output, cmd.Start()
 }
 
 // end hangs up, which ends a worker that is sound, kills one that is not gone
@@ -97,54 +113,4 @@ func socketPair() (net.Conn, *os.File, error) {
 		return nil, nil, err
 	}
 	return near, far, nil
-}
-
-// environment is hsmd's, less what is meant for hsmd alone or changes what the
-// dynamic loader loads, plus the stanza's.
-func environment(own []string, stanza map[string]string) []string {
-	var out []string
-	for _, pair := range own {
-		name, _, _ := strings.Cut(pair, "=")
-		_, replaced := stanza[name]
-		switch {
-		case replaced, name == "NOTIFY_SOCKET", name == "CREDENTIALS_DIRECTORY",
-			strings.HasPrefix(name, "LISTEN_"), strings.HasPrefix(name, "LD_"), strings.HasPrefix(name, "WATCHDOG_"):
-			continue
-		}
-		out = append(out, pair)
-	}
-	for name, value := range stanza {
-		out = append(out, name+"="+value)
-	}
-	return out
-}
-
-// Lines that a library prints are passed on up to a rate: some print one for
-// every call that fails.
-const (
-	relayLines  = 20
-	relayWindow = 10 * time.Second
-	relayLine   = 500 // octets of a line
-)
-
-func relay(output io.Reader, log *slog.Logger) {
-	lines := bufio.NewScanner(output)
-	lines.Buffer(make([]byte, 0, 4096), 64<<10)
-	var window time.Time
-	count, dropped := 0, 0
-	for lines.Scan() {
-		if time.Since(window) > relayWindow {
-			if dropped > 0 {
-				log.Warn("the library printed more", "lines", dropped)
-			}
-			window, count, dropped = time.Now(), 0, 0
-		}
-		if count++; count > relayLines {
-			dropped++
-			continue
-		}
-		text := lines.Text()
-		log.Info("the library printed", "line", fmt.Sprintf("%.*q", relayLine, text))
-	}
-	_, _ = io.Copy(io.Discard, output) // a line beyond the buffer must not block the worker
 }

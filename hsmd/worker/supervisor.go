@@ -25,10 +25,14 @@ type Library struct {
 	Path     string // of the shared object
 	InitArgs string // pReserved of C_Initialize
 	Env      map[string]string
+
+	Paths []string            // confine it to these, without symbolic links in them; nil: to nothing
+	User  *syscall.Credential // nil: hsmd's
 }
 
 // Supervisor has a process for each library of one configuration. Libraries
-// that are the same file with the same arguments and environment share one.
+// that are the same file with the same arguments, environment, paths and user
+// share one.
 type Supervisor struct {
 	log *slog.Logger
 
@@ -157,7 +161,11 @@ func identity(l Library) string {
 		env = append(env, fmt.Sprintf("%q=%q", name, value))
 	}
 	slices.Sort(env)
-	return fmt.Sprintf("%s %q %s", file, l.InitArgs, strings.Join(env, " "))
+	user := ""
+	if l.User != nil {
+		user = fmt.Sprintf("%d:%d", l.User.Uid, l.User.Gid)
+	}
+	return fmt.Sprintf("%s %q %s %t%q %s", file, l.InitArgs, strings.Join(env, " "), l.Paths != nil, l.Paths, user)
 }
 
 // digest is empty for a file that cannot be read.
