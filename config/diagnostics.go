@@ -104,6 +104,8 @@ type source struct {
 	lines    []string
 	faults   Diagnostics
 	warnings Diagnostics
+	// variables of the environment that secrets are read from.
+	variables []string
 }
 
 func newSource(name string, text []byte) *source {

@@ -89,11 +89,17 @@ type Library struct {
 	InitArgs string
 
 	// Paths (paths) confines the worker to the library, what it links, and
-	// these.
+	// these files, folders and sockets, which it may write where its user may.
+	// Empty: to the library and what it links. Default: it is not confined.
 	Paths []string
 
-	// User (user) is a user of its own for the worker.
+	// User (user) is a user of its own for the worker, by name or number. hsmd
+	// then has to be root or have CAP_SETUID and CAP_SETGID. Default: hsmd's.
 	User string
+
+	// Withheld are the variables of hsmd's environment that a secret of this
+	// file is read from. The worker does not get them.
+	Withheld []string
 
 	Place Place
 }
@@ -206,7 +212,7 @@ func readLibrary(b *block) Library {
 	b.stringMap("env", &l.Env)
 	b.str("init_args", &l.InitArgs)
 	b.list("paths", &l.Paths)
-	b.str("user", &l.User)
+	b.account("user", &l.User)
 	l.Place = b.read()
 	b.need("name", "library")
 	return l

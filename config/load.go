@@ -49,6 +49,9 @@ func ParseHSMD(name string, text []byte) (*HSMD, error) {
 	if err := src.err(); err != nil {
 		return nil, err
 	}
+	for i := range c.Libraries {
+		c.Libraries[i].Withheld = src.variables
+	}
 	c.Warnings = src.warnings
 	return &c, nil
 }

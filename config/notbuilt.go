@@ -6,10 +6,6 @@ package config
 
 func (c *HSMD) refuseUnbuilt(src *source) {
 	src.notBuilt(c.Place, "audit_log")
-	for _, l := range c.Libraries {
-		src.notBuilt(l.Place, "paths")
-		src.notBuilt(l.Place, "user")
-	}
 	if w := c.WireKeys; w != nil {
 		src.notBuilt(w.Place, "regions")
 		src.notBuilt(w.Place, "endpoints")

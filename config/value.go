@@ -50,6 +50,9 @@ func (b *block) secret(name string, to *Secret) {
 			return err
 		}
 		*to = NewSecret(s)
+		if name, ok := strings.CutPrefix(s, "env:"); ok {
+			b.src.variables = append(b.src.variables, name)
+		}
 		return to.check()
 	})
 }

@@ -14,7 +14,8 @@ import (
 
 // loaded is what a worker loads for a stanza.
 func loaded(l *config.Library) worker.Library {
-	return worker.Library{Name: l.Name, Path: l.Path, InitArgs: l.InitArgs, Env: l.Env}
+	return worker.Library{Name: l.Name, Path: l.Path, InitArgs: l.InitArgs, Env: l.Env,
+		Withheld: l.Withheld, Paths: l.Paths, User: l.User}
 }
 
 // build makes the server's state of a configuration: the whole of it, or an
@@ -22,6 +23,9 @@ func loaded(l *config.Library) worker.Library {
 // one that was built of this configuration and tried, is taken over; at the
 // start both are nil.
 func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervisor, before, tried *server.State) (*server.State, error) {
+	if err := confine(cfg); err != nil {
+		return nil, err
+	}
 	sources := managedkey.Sources{Stored: stored, Backend: func(l *config.Library) wire.Service { return workers.Library(loaded(l)) }}
 	if before != nil {
 		sources.Before = &before.Built
@@ -34,7 +38,7 @@ func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervi
 	if err := errors.Join(grantErr, err); err != nil {
 		return nil, err
 	}
-	return &server.State{Grants: table, Built: *built}, nil
+	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Built: *built}, nil
 }
 
 // warnings are what a configuration may say but should not say by mistake, and
@@ -44,6 +48,7 @@ func warnings(cfg *config.HSMD, state *server.State) []string {
 	for _, w := range cfg.Warnings {
 		all = append(all, w.Error())
 	}
+	all = append(all, confinementWarnings(cfg)...)
 	for _, name := range state.Grants.NamesOwnUser() {
 		all = append(all, "client \""+name+"\" names hsmd's own user: whoever takes that client over has hsmd's files as well, and the wall between them is gone")
 	}

@@ -122,6 +122,12 @@ func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 			fmt.Fprintln(out, " ", describeInternalKeys(cfg.InternalKeys))
 		}
 	}
+	if len(cfg.Libraries) > 0 {
+		fmt.Fprintln(out, "\nLibraries")
+	}
+	for _, l := range cfg.Libraries {
+		fmt.Fprintf(out, "  %s: %s\n", l.Name, confined(&l))
+	}
 	fmt.Fprintln(out, "\nSockets")
 	for _, l := range cfg.Listeners {
 		fmt.Fprintln(out, " ", describeListener(&l))

@@ -3,9 +3,15 @@
 package test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/test/daemon"
 )
 
-func TestMain(m *testing.M) { daemon.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(withoutLandlock) != "" {
+		panic(executeWithoutLandlock(os.Args[1:]))
+	}
+	daemon.Main(m)
+}

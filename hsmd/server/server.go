@@ -15,10 +15,13 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"github.com/hsmpki/hsmpki/hsmd/confinement"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/wire"
@@ -137,6 +140,11 @@ func (s *Server) accept(ctx context.Context, conn net.Conn) {
 		conn.Close()
 		return
 	}
+	if inside, err := s.fromWorker(conn, peer); inside || err != nil {
+		s.quiet.warn("a worker, or what it started, was cut off", "uid", peer.UID, "pid", peer.PID, "error", err)
+		conn.Close()
+		return
+	}
 	if _, ok := s.state.Load().Grants.Grant(peer); !ok {
 		s.quiet.warn("a peer that no client block matches was cut off", "uid", peer.UID, "gid", peer.GID, "pid", peer.PID)
 		conn.Close()
@@ -157,6 +165,23 @@ func (s *Server) accept(ctx context.Context, conn net.Conn) {
 		defer s.leave(c)
 		s.converse(ctx, conn, peer)
 	})
+}
+
+// fromWorker reports whether a peer is on the other side of the wall between
+// hsmd and the vendors' libraries. Only a user that workers run as can be; with
+// an error, it cannot be told, and is treated as one.
+func (s *Server) fromWorker(conn net.Conn, peer unixsock.Peer) (bool, error) {
+	if s.state.Load().WorkerUsers[peer.UID] {
+		return true, nil
+	}
+	if peer.UID != uint32(os.Getuid()) {
+		return false, nil
+	}
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return false, errors.New("not a socket")
+	}
+	return confinement.IsWorker(socket, peer.PID)
 }
 
 // For gives what a peer sees of the server.

@@ -9,7 +9,8 @@ import (
 // never changes: whoever defines a key makes another, and a request holds on to
 // the one that it began with.
 type State struct {
-	Grants *grant.Table
+	Grants      *grant.Table
+	WorkerUsers map[uint32]bool // users of their own that workers run as
 	managedkey.Built
 }
 

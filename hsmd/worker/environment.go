@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/hsmpki/hsmpki/hsmd/confinement"
@@ -20,21 +21,21 @@ type orders struct {
 	Loader []string
 }
 
-// environment is hsmd's, less what is meant for hsmd alone or changes what the
-// dynamic loader loads, plus the stanza's, and the orders.
+// environment is hsmd's, less what is meant for hsmd alone, is secret or changes
+// what the dynamic loader loads, plus the stanza's, and the orders.
 func environment(own []string, l Library) ([]string, error) {
 	var out []string
 	for _, pair := range own {
 		name, _, _ := strings.Cut(pair, "=")
 		_, replaced := l.Env[name]
 		switch {
-		case replaced, name == "NOTIFY_SOCKET", name == "CREDENTIALS_DIRECTORY", name == ordersName,
+		case replaced, slices.Contains(l.Withheld, name), name == "NOTIFY_SOCKET", name == "CREDENTIALS_DIRECTORY", name == ordersName,
 			strings.HasPrefix(name, "LISTEN_"), strings.HasPrefix(name, "LD_"), strings.HasPrefix(name, "WATCHDOG_"):
 			continue
 		}
 		out = append(out, pair)
 	}
-	o := orders{Rules: confinement.Rules{Library: l.Path, Paths: l.Paths, OwnUser: l.User != nil}}
+	o := orders{Rules: confinement.Rules{Library: l.Path, Paths: l.Paths, OwnUser: l.User != ""}}
 	for name, value := range l.Env {
 		switch {
 		case name == ordersName:

@@ -72,12 +72,18 @@ func launch(l Library, far *os.File) (*exec.Cmd, io.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// A group of its own: what a terminal sends to hsmd is for hsmd alone.
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if l.User != "" {
+		if attr.Credential, err = Account(l.User); err != nil {
+			return nil, nil, fmt.Errorf("user: %w", err)
+		}
+	}
 	cmd := exec.Command("/proc/self/exe", "worker")
 	cmd.Args[0] = "hsmd"
 	cmd.Env = env
 	cmd.ExtraFiles = []*os.File{far}
-	// A group of its own: what a terminal sends to hsmd is for hsmd alone.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: l.User}
+	cmd.SysProcAttr = attr
 	output, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, nil, err

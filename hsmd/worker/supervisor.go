@@ -26,8 +26,9 @@ type Library struct {
 	InitArgs string // pReserved of C_Initialize
 	Env      map[string]string
 
-	Paths []string            // confine it to these, without symbolic links in them; nil: to nothing
-	User  *syscall.Credential // nil: hsmd's
+	Withheld []string // variables of hsmd's environment that it does not get
+	Paths    []string // confine it to these, without symbolic links in them; nil: do not
+	User     string   // a user of its own, by name or number; "": hsmd's
 }
 
 // Supervisor has a process for each library of one configuration. Libraries
@@ -161,11 +162,7 @@ func identity(l Library) string {
 		env = append(env, fmt.Sprintf("%q=%q", name, value))
 	}
 	slices.Sort(env)
-	user := ""
-	if l.User != nil {
-		user = fmt.Sprintf("%d:%d", l.User.Uid, l.User.Gid)
-	}
-	return fmt.Sprintf("%s %q %s %t%q %s", file, l.InitArgs, strings.Join(env, " "), l.Paths != nil, l.Paths, user)
+	return fmt.Sprintf("%s %q %s %t %q %q", file, l.InitArgs, strings.Join(env, " "), l.Paths != nil, l.Paths, l.User)
 }
 
 // digest is empty for a file that cannot be read.

@@ -1,0 +1,131 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/hostilemodule"
+	"github.com/hsmpki/hsmpki/test/softhsm"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// withoutLandlock, in the environment, makes the test program execute its
+// arguments as on a kernel that has no Landlock.
+const withoutLandlock = "HSMPKI_WITHOUT_LANDLOCK"
+
+// executeWithoutLandlock has the kernel answer the first of Landlock's calls
+// with ENOSYS.
+func executeWithoutLandlock(args []string) error {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_LANDLOCK_CREATE_RULESET, Jt: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0); err != nil {
+		return err
+	}
+	return syscall.Exec(args[0], args, os.Environ())
+}
+
+// TestKernelHasLandlock says why the tests of this file and of hostile_test.go
+// fail where it fails.
+func TestKernelHasLandlock(t *testing.T) {
+	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 || version < 6 {
+		t.Errorf("this kernel's Landlock has version %d (%v): the tests of confinement need 6", version, errno)
+	}
+}
+
+// TestPathsWithoutLandlock: a library with paths is not loaded unconfined where
+// the kernel cannot confine it; one without is, and no_new_privs, which hsmd has
+// here from the start, as under systemd, is no hindrance.
+func TestPathsWithoutLandlock(t *testing.T) {
+	token, m := softhsm.New(t), hostilemodule.New(t, "list /")
+	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+fmt.Sprintf(`
+kms_library "pkcs11" {
+  name    = "hostile"
+  library = %q
+  paths   = [%q]
+  env     = { HOSTILE_ORDERS = %q, HOSTILE_REPORT = %q }
+}`, m.Library, m.Dir, m.Env["HOSTILE_ORDERS"], m.Env["HOSTILE_REPORT"]))
+	startWithoutLandlock(t, h)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("unix", h.Socket)
+		if err == nil {
+			conn.Close()
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("hsmd does not answer: %v", err)
+		}
+	}
+	status, err := wireClient(t, h.Socket).Status(t.Context(), &wire.StatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range status.Libraries {
+		err := l.Fault.Err()
+		switch l.Name {
+		case "softhsm":
+			if l.Fault != nil || len(l.Tokens) == 0 {
+				t.Errorf("the library without paths: %v, %d tokens", err, len(l.Tokens))
+			}
+		case "hostile":
+			if !errors.Is(err, wire.Unavailable) || !strings.Contains(fmt.Sprint(err), "no Landlock") {
+				t.Errorf("the library with paths: %v", err)
+			}
+		}
+	}
+	if got := m.Results(t); len(got) != 0 {
+		t.Errorf("it was loaded: %v", got)
+	}
+}
+
+// startWithoutLandlock runs hsmd until the test ends.
+func startWithoutLandlock(t *testing.T, h *daemon.HSMD) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, filepath.Join(daemon.Bin(t), "hsmd"), "server", "-config="+h.Config)
+	cmd.Env = append(os.Environ(), withoutLandlock+"=1")
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		err := cmd.Wait()
+		log.Close()
+		if said, _ := os.ReadFile(log.Name()); err != nil || t.Failed() {
+			t.Errorf("hsmd: %v\n%s", err, said)
+		} else if !strings.Contains(string(said), "sets paths, and its worker will not be started") {
+			t.Errorf("hsmd did not warn:\n%s", said)
+		}
+	})
+}
