@@ -94,7 +94,8 @@ type Library struct {
 	Paths []string
 
 	// User (user) is a user of its own for the worker, by name or number. hsmd
-	// then has to be root or have CAP_SETUID and CAP_SETGID. Default: hsmd's.
+	// then has to be root or have CAP_SETUID, CAP_SETGID and
+	// CAP_KILL. Default: hsmd's.
 	User string
 
 	// Withheld are the variables of hsmd's environment that a secret of this

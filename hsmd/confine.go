@@ -112,20 +112,31 @@ func within(path, folder string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// followed is an absolute path without symbolic links, as far as it exists.
-func followed(path string) string {
+// followed is an absolute path without symbolic links. Unlike for
+// filepath.EvalSymlinks, the last parts need not exist yet.
+func followed(path string) string { return follow(path, 40) } // as many links as the kernel follows
+
+func follow(path string, links int) string {
 	path, err := filepath.Abs(path)
-	if err != nil {
+	if err != nil || links == 0 {
 		return path
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
 	}
 	dir, name := filepath.Split(path)
-	if dir == path || name == "" {
+	if name == "" {
 		return path
 	}
-	return filepath.Join(followed(filepath.Clean(dir)), name)
+	path = filepath.Join(follow(filepath.Clean(dir), links), name)
+	target, err := os.Readlink(path)
+	if err != nil {
+		return path
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(path), target)
+	}
+	return follow(target, links-1)
 }
 
 // confined says in words what the library of a stanza can reach.

@@ -129,3 +129,90 @@ func startWithoutLandlock(t *testing.T, h *daemon.HSMD) {
 		}
 	})
 }
+
+// forOthers lets every user reach what is in a folder of t.TempDir.
+func forOthers(t *testing.T, dir string) {
+	t.Helper()
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestWorkerUser: a worker of another user has its token and signs, and nothing
+// of hsmd's, with paths and without.
+func TestWorkerUser(t *testing.T) {
+	const nobody = 65534
+	token := softhsm.New(t)
+	m := hostilemodule.New(t)
+	forOthers(t, token.Dir)
+	forOthers(t, m.Dir)
+	forOthers(t, filepath.Dir(m.Library))
+	if os.Getuid() == 0 {
+		for _, dir := range []string{token.Dir, m.Dir} {
+			if out, err := exec.Command("chown", "-R", fmt.Sprint(nobody), dir).CombinedOutput(); err != nil {
+				t.Fatalf("chown: %v\n%s", err, out)
+			}
+		}
+	}
+	blocks := fmt.Sprintf(`
+kms_library "pkcs11" {
+  name    = "softhsm"
+  library = %q
+  user    = %d
+  paths   = [%q]
+  env     = { SOFTHSM2_CONF = %q }
+}
+kms_library "pkcs11" {
+  name    = "hostile"
+  library = %q
+  user    = %d
+  env     = { HOSTILE_ORDERS = %q, HOSTILE_REPORT = %q }
+}
+wire_keys { libraries = ["*"] }`, token.Library, nobody, token.Dir, token.Conf, m.Library, nobody, m.Env["HOSTILE_ORDERS"], m.Env["HOSTILE_REPORT"])
+	h := daemon.NewHSMD(t, blocks)
+	if os.Getuid() != 0 {
+		h.Launch()
+		if code := h.WaitEnd(); code != 1 || !strings.Contains(h.Log(), "neither root nor") {
+			t.Errorf("hsmd that may not start another user's process: exit %d\n%s", code, h.Log())
+		}
+		return
+	}
+	h.Start()
+	m.Try(t, userAttempts(h)...)
+	c := wireClient(t, h.Socket)
+	defineOver(t, c, token, "ca")
+	if _, err := c.Generate(t.Context(), &wire.GenerateRequest{Key: "ca", ID: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Test(t.Context(), &wire.TestRequest{Key: "ca"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Status(t.Context(), &wire.StatusRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, m.Results(t), userAttempts(h))
+	pids := h.WorkerPIDs()
+	if len(pids) != 2 {
+		t.Errorf("workers: %v", pids)
+	}
+	for _, pid := range pids {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"\nUid:\t65534\t65534\t65534\t65534\n", "\nCapPrm:\t0000000000000000\n", "\nCapAmb:\t0000000000000000\n", "\nNoNewPrivs:\t1\n"} {
+			if !strings.Contains(string(status), want) {
+				t.Errorf("worker %d lacks %q:\n%s", pid, want, status)
+			}
+		}
+	}
+}
+
+// userAttempts are those that the user alone is enough to refuse.
+func userAttempts(h *daemon.HSMD) []string {
+	key := filepath.Join(h.State, "state-key")
+	return []string{"read " + key, "link " + key, "truncate " + key, "chmod " + h.State, "create " + filepath.Join(h.State, "new"),
+		"remove " + h.Socket, "connect " + h.Socket, "orphan " + h.Socket, fmt.Sprint("signal ", h.PID()), fmt.Sprint("trace ", h.PID()), "setuid"}
+}

@@ -1,7 +1,6 @@
 package confinement
 
 import (
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -142,27 +141,19 @@ func newRuleset(abi int) (*ruleset, error) {
 // loaded: both, what they link, and the C library's folder, from which
 // libraries load parts of themselves and of others while they run.
 func (s *ruleset) allowProgram(library string, environ []string) error {
-	const self = "/proc/self/exe"
-	program, err := elf.Open(self)
+	linker, err := ownLinker(environ)
 	if err != nil {
 		return fmt.Errorf("hsmd's own program: %w", err)
 	}
-	defer program.Close()
-	if err := s.allow(self, execute); err != nil {
+	for _, path := range []string{self, linker.loader} {
+		if err := s.allow(path, execute); err != nil {
+			return err
+		}
+	}
+	if err := s.allow(filepath.Dir(linker.loader), readOnly); err != nil {
 		return err
 	}
-	loader, err := interpreter(program)
-	if err != nil {
-		return fmt.Errorf("hsmd's own program: %w", err)
-	}
-	if err := s.allow(loader, execute); err != nil {
-		return err
-	}
-	own := filepath.Dir(loader)
-	if err := s.allow(own, readOnly); err != nil {
-		return err
-	}
-	for _, path := range newLinker(program, own, environ).linked(self, library) {
+	for _, path := range linker.linked(self, library) {
 		if err := s.allow(path, readFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 // linker finds what the dynamic loader (ld.so(8)) will map for a shared object,
 // without running any of it.
 type linker struct {
+	loader  string // its path, links followed; the C library is beside it
 	class   elf.Class
 	machine elf.Machine
 	lib     string // what $LIB stands for
@@ -22,10 +23,20 @@ type linker struct {
 	found   []string
 }
 
-// newLinker makes the linker of a process that runs program with environ; own
-// is the C library's folder.
-func newLinker(program *elf.File, own string, environ []string) *linker {
+// self is this program.
+const self = "/proc/self/exe"
+
+// ownLinker makes the linker of a process that runs this program with environ.
+func ownLinker(environ []string) (*linker, error) {
+	program, err := elf.Open(self)
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
 	l := &linker{class: program.Class, machine: program.Machine, lib: "lib"}
+	if l.loader, err = interpreter(program); err != nil {
+		return nil, err
+	}
 	if l.class == elf.ELFCLASS64 {
 		l.lib = "lib64"
 	}
@@ -37,8 +48,8 @@ func newLinker(program *elf.File, own string, environ []string) *linker {
 			l.preload = strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == ' ' })
 		}
 	}
-	l.last = append(configured("/etc/ld.so.conf", 0), own, "/lib64", "/usr/lib64", "/lib", "/usr/lib")
-	return l
+	l.last = append(configured("/etc/ld.so.conf", 0), filepath.Dir(l.loader), "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+	return l, nil
 }
 
 // interpreter is the path of a program's dynamic loader, links followed.

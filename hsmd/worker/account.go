@@ -43,9 +43,9 @@ func maySwitch() error {
 	if err := unix.Capget(&header, &has[0]); err != nil {
 		return fmt.Errorf("capget: %w", err)
 	}
-	const both = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-	if has[0].Effective&both != both {
-		return errors.New("hsmd is neither root nor has it CAP_SETUID and CAP_SETGID, and so can start no worker as another user")
+	const all = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_KILL
+	if has[0].Effective&all != all {
+		return errors.New("hsmd is neither root nor has it CAP_SETUID, CAP_SETGID and CAP_KILL: it can start and end no worker of another user")
 	}
 	return nil
 }

@@ -38,8 +38,8 @@ func start(ctx context.Context, l Library, log *slog.Logger) (*running, error) {
 	if err != nil {
 		return nil, wire.Errorf(wire.Unavailable, "no socket for the worker of library %s: %v", l.Name, err)
 	}
-	defer far.Close()
 	cmd, output, err := launch(l, far)
+	far.Close() // or the end of a worker that ends at once would not be seen
 	if err != nil {
 		near.Close()
 		return nil, wire.Errorf(wire.Unavailable, "the worker of library %s cannot be started: %v", l.Name, err)
