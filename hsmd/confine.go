@@ -141,16 +141,14 @@ func follow(path string, links int) string {
 
 // confined says in words what the library of a stanza can reach.
 func confined(l *config.Library) string {
-	var words []string
+	as := "hsmd's user"
+	if l.User != "" {
+		as = "user " + l.User
+	}
 	if l.Paths == nil {
-		words = append(words, "its worker is not confined: it reads and writes what its user may")
-	} else {
-		words = append(words, "its worker is confined to the library, what it links, and "+listed(l.Paths))
+		return "its worker runs as " + as + " and is not confined: it reads and writes what that user may"
 	}
-	if l.User == "" {
-		return words[0] + "; it runs as hsmd's user"
-	}
-	return fmt.Sprintf("%s; it runs as %s", words[0], l.User)
+	return "its worker runs as " + as + " and is confined to the library, what it links, and " + listed(l.Paths)
 }
 
 // confinementWarnings are what a kernel cannot do of what a configuration wants.

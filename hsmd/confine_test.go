@@ -23,8 +23,8 @@ func TestCheckConfinement(t *testing.T) {
 		name, stanza, client string
 		want                 []string // with DIR for hsmd's folder
 	}{
-		{"nothing", "", "", []string{"softhsm: its worker is not confined: it reads and writes what its user may; it runs as hsmd's user"}},
-		{"paths", fmt.Sprintf("paths = [%q]", token.Dir), "", []string{"softhsm: its worker is confined to the library, what it links, and " + token.Dir + "; it runs as hsmd's user"}},
+		{"nothing", "", "", []string{"its worker runs as hsmd's user and is not confined: it reads and writes what that user may"}},
+		{"paths", fmt.Sprintf("paths = [%q]", token.Dir), "", []string{"its worker runs as hsmd's user and is confined to the library, what it links, and " + token.Dir}},
 		{"no paths", "paths = []", "", []string{"confined to the library, what it links, and (none)"}},
 		{"the root", `paths = ["/"]`, "", []string{`paths "/" would give the worker hsmd's state_dir`}},
 		{"state_dir", `paths = ["DIR/state"]`, "", []string{`would give the worker hsmd's state_dir`}},

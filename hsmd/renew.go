@@ -189,7 +189,7 @@ func viewOf(status *wire.StatusResponse, err error) view {
 // had before, where [reloading.renew] did not say so.
 func (r *reloading) difference(c *config.Library) renewal {
 	for _, old := range r.h.cfg.Libraries {
-		old.Place = c.Place
+		old.Place, old.Withheld = c.Place, c.Withheld
 		if reflect.DeepEqual(old, *c) {
 			return newFile
 		}

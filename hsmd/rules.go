@@ -57,6 +57,9 @@ func describeLibrary(l *config.Library) string {
 	if l.KeyIDLength != config.DefaultKeyIDLength {
 		words = append(words, fmt.Sprintf("made keys get an id of %d octets", l.KeyIDLength))
 	}
+	if l.Paths != nil || l.User != "" {
+		words = append(words, confined(l))
+	}
 	return strings.Join(words, ", ")
 }
 
