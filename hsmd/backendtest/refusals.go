@@ -64,7 +64,7 @@ func refusesDefinitions(t *testing.T, b *Backend) {
 	}{
 		{"no-such-token", func(d *wire.Definition) {
 			d.PKCS11.TokenLabel, d.PKCS11.TokenSerial, d.PKCS11.Slot = "nowhere", "", nil
-		}, wire.Invalid, []string{"nowhere"}},
+		}, wire.Unavailable, []string{"nowhere"}}, // it may be away
 		{"rsa-for-ec", func(d *wire.Definition) {
 			d.PKCS11.KeyLabel, d.PKCS11.Mechanism, d.PKCS11.Curve, d.PKCS11.KeyBits = "ec", 0x1, "", 2048
 		}, wire.Invalid, nil},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -55,7 +56,8 @@ func ResolveToken(p *wire.PKCS11Definition, tokens []wire.TokenStatus) (*wire.To
 		found = &tokens[i]
 	}
 	if found == nil {
-		return nil, wire.Errorf(wire.Invalid, "library %q shows no token with %s", p.Library, selector(p))
+		return nil, &wire.Error{Code: wire.Unavailable, RetryAfter: time.Second, // it may be away
+			Message: fmt.Sprintf("library %q shows no token with %s", p.Library, selector(p))}
 	}
 	return found, nil
 }

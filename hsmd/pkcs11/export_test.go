@@ -6,3 +6,6 @@ import "time"
 
 // Pace gives what notes a call's duration, for a process of so many processors.
 func Pace(all int, set func(int)) func(time.Duration) { return paceOf(all, set).took }
+
+// Tend looks after idle sessions now.
+func (s *Service) Tend() { s.tendOnce() }

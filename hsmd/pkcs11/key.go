@@ -9,6 +9,7 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -66,8 +67,11 @@ func (s *Service) look(ctx context.Context, k *key) (*found, error) {
 	}
 	now, err := s.find(ctx, k)
 	if err != nil {
-		if errors.Is(err, wire.UnknownKey) {
-			k.drop()
+		if before != nil && errors.Is(err, wire.UnknownKey) {
+			// Some libraries lose sight of a token's objects for good, while the
+			// token is well. Only another process can tell.
+			err = &wire.Error{Code: wire.Unavailable, RetryAfter: time.Second,
+				Message: "it was found before, and is not now: " + wire.AsError(err).Message}
 		}
 		return nil, err
 	}
@@ -88,13 +92,14 @@ func (k *key) stale(f *found) {
 // find looks the key up on its token: token, login, private key, public key, and
 // a signature that proves that they belong together.
 func (s *Service) find(ctx context.Context, k *key) (*found, error) {
-	t, err := s.ready(ctx, k)
-	if err != nil {
-		return nil, err
-	}
-	for attempt := 0; ; attempt++ {
+	var ladder climb
+	for {
+		t, err := s.ready(ctx, k)
+		if err != nil {
+			return nil, err
+		}
 		f := &found{token: t, generation: t.loginGeneration()}
-		err := t.sessions.use(ctx, func(session p11.SessionHandle) error {
+		err = t.sessions.use(ctx, func(session p11.SessionHandle) error {
 			// Without a login the private keys are hidden, not gone.
 			var err error
 			if _, with := t.state(); with != nil {
@@ -115,11 +120,8 @@ func (s *Service) find(ctx context.Context, k *key) (*found, error) {
 			k.refused = append(k.refused, refused.ckm)
 			continue
 		}
-		if attempt > 1 || !s.again(t, f.generation, err) {
+		if ctx.Err() != nil || !ladder.next(t, f.generation, err) {
 			return nil, t.module.failure("looking for the key", t.String(), err)
-		}
-		if err := s.login(ctx, t, k); err != nil {
-			return nil, err
 		}
 	}
 }
@@ -138,18 +140,4 @@ func (s *Service) ready(ctx context.Context, k *key) (*token, error) {
 		t.sessions.writable()
 	}
 	return t, s.login(ctx, t, k)
-}
-
-// again says whether an error is of a session or login that was lost, so that
-// another try is worth it, and forgets the login if that is what was lost.
-func (s *Service) again(t *token, generation int, err error) bool {
-	if isCKR(err, p11.CKR_USER_NOT_LOGGED_IN) {
-		t.lost(generation)
-		return true
-	}
-	if isCKR(err, p11.CKR_SESSION_HANDLE_INVALID) || isCKR(err, p11.CKR_SESSION_CLOSED) {
-		t.sessions.discardIdle()
-		return true
-	}
-	return false
 }

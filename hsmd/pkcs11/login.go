@@ -82,7 +82,7 @@ func (k *key) loginRefused(format string, args ...any) error {
 func (s *Service) try(ctx context.Context, t *token, k *key, mark []byte) error {
 	session, done, err := t.loginSession(ctx)
 	if err != nil {
-		return err
+		return t.module.failure("C_OpenSession", t.String(), err)
 	}
 	d := k.definition.PKCS11
 	if d.Login == loginNone {

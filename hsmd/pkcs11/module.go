@@ -22,37 +22,45 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// module is the loaded library. miekg/pkcs11 makes most calls; those of the hot
-// path are made through the function list.
+// module is the loaded library. miekg/pkcs11 makes most calls, in calls.go; those
+// of the hot path are made through the function list.
 type module struct {
-	*p11.Ctx
+	ctx       *p11.Ctx
 	path      string
 	functions unsafe.Pointer
 	pace      *pace
+	watch     *watch
 }
 
 // load loads and initialises the library. There is no way back: some libraries
 // crash when they are unloaded after a failure.
-func load(path, initArgs string) (*module, error) {
+func load(path, initArgs string, w *watch) (*module, error) {
 	if err := inspect(path); err != nil {
 		return nil, err
 	}
-	cPath := C.CString(path)
-	defer C.free(unsafe.Pointer(cPath))
-	var why [512]C.char
-	functions := C.hsmd_load(cPath, &why[0], C.size_t(len(why)))
-	if functions == nil {
-		return nil, wire.Errorf(wire.Unavailable, "library %s cannot be loaded: %s", path, C.GoString(&why[0]))
+	m := &module{path: path, pace: newPace(), watch: w}
+	if err := m.open(); err != nil {
+		return nil, err
 	}
-	ctx := p11.New(path)
-	if ctx == nil {
-		return nil, wire.Errorf(wire.Unavailable, "library %s was loaded once and not again", path)
-	}
-	m := &module{Ctx: ctx, path: path, functions: functions, pace: newPace()}
 	if err := m.initialize(initArgs); err != nil {
 		return nil, m.failure("C_Initialize", "", err)
 	}
 	return m, nil
+}
+
+// open has the dynamic loader load the library, which runs its constructors.
+func (m *module) open() error {
+	defer m.watch.enter(cGetFunctionList).leave()
+	path := C.CString(m.path)
+	defer C.free(unsafe.Pointer(path))
+	var why [512]C.char
+	if m.functions = C.hsmd_load(path, &why[0], C.size_t(len(why))); m.functions == nil {
+		return wire.Errorf(wire.Unavailable, "library %s cannot be loaded: %s", m.path, C.GoString(&why[0]))
+	}
+	if m.ctx = p11.New(m.path); m.ctx == nil {
+		return wire.Errorf(wire.Unavailable, "library %s was loaded once and not again", m.path)
+	}
+	return nil
 }
 
 // initialize calls C_Initialize and asks for the operating system's locks,
@@ -75,12 +83,14 @@ func (m *module) initialize(initArgs string) error {
 func (m *module) sign(session p11.SessionHandle, key p11.ObjectHandle, mech mechanism, data, out []byte) (n int, call string, err error) {
 	length := C.ulong(len(out))
 	var step C.int
+	watched := m.watch.enter(cSign)
 	start := time.Now()
 	rv := C.hsmd_sign(m.functions, C.ulong(session), C.ulong(key),
 		C.ulong(mech.id), C.ulong(mech.hash), C.ulong(mech.mgf), C.ulong(mech.salt),
 		(*C.uchar)(unsafe.SliceData(data)), C.ulong(len(data)),
 		(*C.uchar)(unsafe.SliceData(out)), &length, &step)
 	m.pace.took(time.Since(start))
+	watched.leave()
 	if rv != 0 {
 		call = "C_Sign"
 		if step == C.HSMD_SIGN_INIT {

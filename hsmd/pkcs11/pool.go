@@ -4,6 +4,7 @@ package pkcs11
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -123,7 +124,7 @@ func (p *pool) opened(err error) error {
 	defer p.mu.Unlock()
 	p.open--
 	p.wake(noSession)
-	return p.token.module.failure("C_OpenSession", p.token.String(), err)
+	return fmt.Errorf("C_OpenSession: %w", err)
 }
 
 // lower takes the number of open sessions for the most that the token allows.
@@ -194,6 +195,27 @@ func (p *pool) discardIdle() {
 	p.mu.Unlock()
 	for _, session := range idle {
 		_ = p.token.module.CloseSession(session)
+	}
+}
+
+// probe asks each idle session whether it is still there, which also keeps it
+// from being closed for idleness. One is out at a time, and the first is the one
+// that was not used for the longest.
+func (p *pool) probe() {
+	p.mu.Lock()
+	n := len(p.idle)
+	p.mu.Unlock()
+	for range n {
+		p.mu.Lock()
+		if len(p.idle) == 0 {
+			p.mu.Unlock()
+			return
+		}
+		session := p.idle[0]
+		p.idle = p.idle[1:]
+		p.mu.Unlock()
+		_, err := p.token.module.GetSessionInfo(session)
+		p.give(session, err == nil)
 	}
 }
 

@@ -23,6 +23,9 @@ type Service struct {
 	ownKey  []byte // of fingerprints, which never leave the process
 
 	loading chan struct{} // taken by whoever loads the library
+	watch   func() *watch // over the library's calls, from the first on
+	tending sync.Mutex    // held by who looks after idle sessions
+	closed  chan struct{} // by Close
 
 	mu          sync.Mutex
 	module      *module
@@ -38,13 +41,20 @@ type Service struct {
 func New(log *slog.Logger) *Service {
 	own := make([]byte, 32)
 	rand.Read(own)
-	return &Service{log: log, started: time.Now(), ownKey: own, loading: make(chan struct{}, 1),
+	s := &Service{log: log, started: time.Now(), ownKey: own, loading: make(chan struct{}, 1), closed: make(chan struct{}),
 		keys: map[string]*key{}, known: map[uint]*token{}, refused: map[string]bool{}}
+	s.watch = sync.OnceValue(func() *watch { return newWatch(log, s.closed) })
+	return s
 }
 
 // Close ends the use of the library. Where calls may still be under way,
-// C_Finalize crashes some libraries, and the end of the process does as well.
+// C_Finalize crashes some libraries, and the end of the process does as well. It
+// is called once.
 func (s *Service) Close(idle bool) {
+	close(s.closed)
+	// Whoever tends sessions may be in a call that hangs: he is not waited for,
+	// and once this is held he does not begin again.
+	idle = s.tending.TryLock() && idle
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.module != nil && idle {
@@ -134,13 +144,14 @@ func (s *Service) load(ctx context.Context) (*module, error) {
 	if m != nil {
 		return m, nil
 	}
-	m, err := load(library.Library, library.InitArgs)
+	m, err := load(library.Library, library.InitArgs, s.watch())
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	s.module = m
 	s.mu.Unlock()
+	go s.tend()
 	s.log.Debug("loaded", "library", library.Library)
 	return m, nil
 }

@@ -28,8 +28,8 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	return s.sign(ctx, k, req)
 }
 
-// sign signs with a key. A session or login that was lost under it is made up
-// for once, unless a part of the message is used up by then.
+// sign signs with a key. A session, handle or login that was lost under it is
+// made up for, unless a part of the message is used up by then.
 func (s *Service) sign(ctx context.Context, k *key, req *wire.SignRequest) (*wire.SignResponse, error) {
 	if err := check(req); err != nil {
 		return nil, err
@@ -42,7 +42,8 @@ func (s *Service) sign(ctx context.Context, k *key, req *wire.SignRequest) (*wir
 			return nil, gaveUp(ctx)
 		}
 	}
-	for attempt := 0; ; attempt++ {
+	var ladder climb
+	for {
 		f, err := s.look(ctx, k)
 		if err != nil {
 			return nil, err
@@ -61,24 +62,12 @@ func (s *Service) sign(ctx context.Context, k *key, req *wire.SignRequest) (*wir
 		if isRefusal(err) {
 			k.found.CompareAndSwap(f, nil) // the ways to sign are found anew
 		}
-		if attempt > 0 || ctx.Err() != nil || req.Parts != nil && call != beginning || !s.recover(k, f, err) {
+		if ctx.Err() != nil || req.Parts != nil && call != beginning || !ladder.next(f.token, f.generation, err) {
 			return nil, f.token.module.failure(call, f.token.String(), err)
 		}
-	}
-}
-
-// recover climbs the first rungs: the handle is looked up again, the session
-// replaced, the login made anew.
-func (s *Service) recover(k *key, f *found, err error) bool {
-	if isStale(err) {
+		// With a session the handle may be gone as well, and be another key's now.
 		k.stale(f)
-		return true
 	}
-	if !s.again(f.token, f.generation, err) {
-		return false
-	}
-	k.stale(f)
-	return true
 }
 
 // beginning is the call before which nothing of a message has been read.

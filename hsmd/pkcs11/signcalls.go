@@ -20,6 +20,7 @@ func (m *module) login(session p11.SessionHandle, user uint, pin string) error {
 	if pin != "" {
 		octets = (*C.uchar)(unsafe.StringData(pin))
 	}
+	defer m.watch.enter(cLogin).leave()
 	return result(C.hsmd_login(m.functions, C.ulong(session), C.ulong(user), octets, C.ulong(len(pin))))
 }
 
@@ -35,6 +36,7 @@ func (m *module) signInit(session p11.SessionHandle, key p11.ObjectHandle, mech 
 
 // signData is C_Sign after signInit.
 func (m *module) signData(session p11.SessionHandle, data, out []byte) (int, error) {
+	defer m.watch.enter(cSign).leave()
 	length := C.ulong(len(out))
 	err := result(C.hsmd_sign_data(m.functions, C.ulong(session),
 		(*C.uchar)(unsafe.SliceData(data)), C.ulong(len(data)), (*C.uchar)(unsafe.SliceData(out)), &length))
@@ -43,6 +45,7 @@ func (m *module) signData(session p11.SessionHandle, data, out []byte) (int, err
 
 // signFinal is C_SignFinal.
 func (m *module) signFinal(session p11.SessionHandle, out []byte) (int, error) {
+	defer m.watch.enter(cSign).leave()
 	length := C.ulong(len(out))
 	err := result(C.hsmd_sign_final(m.functions, C.ulong(session), (*C.uchar)(unsafe.SliceData(out)), &length))
 	return fitting(length, out, err)

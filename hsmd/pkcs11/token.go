@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -103,7 +104,9 @@ func (s *Service) selectToken(m *module, d *wire.PKCS11Definition) (*token, erro
 	case 1:
 		return matching[0], nil
 	case 0:
-		return nil, wire.Errorf(wire.Invalid, "library %q shows no token with %s; it shows %s", d.Library, selector(d), names(all))
+		// A token that is away shows in no other way.
+		return nil, &wire.Error{Code: wire.Unavailable, RetryAfter: time.Second,
+			Message: fmt.Sprintf("library %q shows no token with %s; it shows %s", d.Library, selector(d), names(all))}
 	}
 	return nil, wire.Errorf(wire.Invalid, "more than one token of library %q has %s: %s; say which with token_serial or slot", d.Library, selector(d), names(matching))
 }

@@ -112,7 +112,7 @@ func TestTokenFoundByOtherWords(t *testing.T) {
 	slot = 99
 	must[*wire.ConfigureResponse](t)(h.configure(d))
 	_, err = h.as(own).Test(ctx, &wire.TestRequest{Key: "learn"})
-	want(t, err, wire.Invalid, "shows no token with slot 99")
+	want(t, err, wire.Unavailable, "shows no token with slot 99")
 }
 
 // TestSameKeyByOtherWords names by CKA_ID a key that the configuration names by
