@@ -239,6 +239,19 @@ type LibraryStatus struct {
 	PID    int           `cbor:"3,keyasint,omitempty"` // the worker's
 	Fault  *Fault        `cbor:"4,keyasint,omitempty"`
 	Tokens []TokenStatus `cbor:"5,keyasint,omitempty"`
+
+	// Away are the tokens that requests are kept off, as definitions select them.
+	// Not all of them are in Tokens, and not of all in Tokens can it be told.
+	Away []BreakerStatus `cbor:"6,keyasint,omitempty"`
+}
+
+// BreakerStatus says why requests for a token are refused at once. "half-open"
+// is when the next request may see whether it is back.
+type BreakerStatus struct {
+	Token string `cbor:"1,keyasint"` // label, serial and slot as in the definitions
+	State string `cbor:"2,keyasint"` // "open" or "half-open"
+	Since int64  `cbor:"3,keyasint"` // seconds since 1970
+	Fault *Fault `cbor:"4,keyasint,omitempty"`
 }
 
 // TokenStatus is one token as its library shows it.

@@ -20,9 +20,13 @@ type Process struct {
 
 	starting chan struct{} // taken by whoever starts a worker
 
+	renewing chan struct{} // taken by whoever tries another worker beside one that runs
+
 	mu          sync.Mutex
 	running     *running
 	definitions map[string]*wire.ConfigureRequest // by handle
+	breakers    map[string]*breaker               // of the definitions' tokens
+	refusals    []wire.Refusal                    // that workers have told of
 	failures    int                               // starts in a row that did not last
 	notBefore   time.Time
 	closed      bool
@@ -31,7 +35,8 @@ type Process struct {
 var _ wire.Service = (*Process)(nil)
 
 func newProcess(id string, l Library, log *slog.Logger) *Process {
-	return &Process{id: id, library: l, log: log, starting: make(chan struct{}, 1), definitions: map[string]*wire.ConfigureRequest{}}
+	return &Process{id: id, library: l, log: log, starting: make(chan struct{}, 1), renewing: make(chan struct{}, 1),
+		definitions: map[string]*wire.ConfigureRequest{}, breakers: map[string]*breaker{}}
 }
 
 // Configure implements [wire.Service]. The definition is kept for the workers
@@ -40,80 +45,109 @@ func (p *Process) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 	handle := req.Handle()
 	p.mu.Lock()
 	before := p.definitions[handle]
-	p.definitions[handle] = req
+	p.define(handle, req)
 	p.mu.Unlock()
-	answer, err := ask(ctx, p, true, func(s wire.Service) (*wire.ConfigureResponse, error) { return s.Configure(ctx, req) })
+	answer, _, err := ask(ctx, p, true, func(s wire.Service) (*wire.ConfigureResponse, error) { return s.Configure(ctx, req) })
 	if errors.Is(err, wire.Invalid) {
 		// A definition that a worker refuses would keep each next one from starting.
 		p.mu.Lock()
 		if p.definitions[handle] == req {
-			if before == nil {
-				delete(p.definitions, handle)
-			} else {
-				p.definitions[handle] = before
-			}
+			p.define(handle, before)
 		}
 		p.mu.Unlock()
 	}
 	return answer, err
 }
 
+// define keeps a definition, or drops it for nil. p.mu is held.
+func (p *Process) define(handle string, req *wire.ConfigureRequest) {
+	if req == nil {
+		delete(p.definitions, handle)
+		delete(p.breakers, handle)
+		return
+	}
+	p.definitions[handle] = req
+	if req.Definition.PKCS11 == nil {
+		delete(p.breakers, handle)
+		return
+	}
+	// Definitions that select a token in the same words share its breaker, and
+	// one that is told again keeps it.
+	token := selector(req.Definition.PKCS11)
+	for _, b := range p.breakers {
+		if b.token == token {
+			p.breakers[handle] = b
+			return
+		}
+	}
+	p.breakers[handle] = &breaker{token: token, log: p.log}
+}
+
 // Forget implements [wire.Service]. No worker is started to forget something.
 func (p *Process) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.ForgetResponse, error) {
 	p.mu.Lock()
-	delete(p.definitions, req.Key)
+	p.define(req.Key, nil)
 	idle := p.closed || p.running == nil
 	p.mu.Unlock()
 	if idle {
 		return &wire.ForgetResponse{}, nil
 	}
-	return ask(ctx, p, false, func(s wire.Service) (*wire.ForgetResponse, error) { return s.Forget(ctx, req) })
+	answer, _, err := ask(ctx, p, false, func(s wire.Service) (*wire.ForgetResponse, error) { return s.Forget(ctx, req) })
+	return answer, err
 }
 
-// Sign implements [wire.Service]. It is repeated once when the worker dies
-// under it, unless the message is a stream, which is used up.
+// Sign implements [wire.Service]. It is repeated when the worker dies under it,
+// unless the message is a stream, which is used up.
 func (p *Process) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignResponse, error) {
-	return ask(ctx, p, req.Parts == nil, func(s wire.Service) (*wire.SignResponse, error) { return s.Sign(ctx, req) })
+	if req.Parts != nil {
+		return once(ctx, p, req.Key, func(s wire.Service) (*wire.SignResponse, error) { return s.Sign(ctx, req) })
+	}
+	return climb(ctx, p, req.Key, func(s wire.Service) (*wire.SignResponse, error) { return s.Sign(ctx, req) })
 }
 
 // Generate implements [wire.Service]. It is not repeated: whoever asks looks
 // first what became of it.
 func (p *Process) Generate(ctx context.Context, req *wire.GenerateRequest) (*wire.GenerateResponse, error) {
-	return ask(ctx, p, false, func(s wire.Service) (*wire.GenerateResponse, error) { return s.Generate(ctx, req) })
+	return once(ctx, p, req.Key, func(s wire.Service) (*wire.GenerateResponse, error) { return s.Generate(ctx, req) })
 }
 
 // Describe implements [wire.Service].
 func (p *Process) Describe(ctx context.Context, req *wire.DescribeRequest) (*wire.DescribeResponse, error) {
-	return ask(ctx, p, true, func(s wire.Service) (*wire.DescribeResponse, error) { return s.Describe(ctx, req) })
+	question := func(s wire.Service) (*wire.DescribeResponse, error) { return s.Describe(ctx, req) }
+	if req.Key == "" || !req.Find {
+		answer, _, err := ask(ctx, p, true, question)
+		return answer, err
+	}
+	answer, err := climb(ctx, p, req.Key, func(s wire.Service) (*wire.DescribeResponse, error) {
+		answer, err := question(s)
+		if err == nil && len(answer.Keys) == 1 {
+			err = answer.Keys[0].Fault.Err()
+		}
+		return answer, err
+	})
+	if answer != nil {
+		return answer, nil // it has the fault in it
+	}
+	return nil, err
 }
 
 // Test implements [wire.Service].
 func (p *Process) Test(ctx context.Context, req *wire.TestRequest) (*wire.TestResponse, error) {
-	return ask(ctx, p, false, func(s wire.Service) (*wire.TestResponse, error) { return s.Test(ctx, req) })
+	answer, _, err := ask(ctx, p, false, func(s wire.Service) (*wire.TestResponse, error) { return s.Test(ctx, req) })
+	return answer, err
 }
 
 // Status implements [wire.Service].
 func (p *Process) Status(ctx context.Context, req *wire.StatusRequest) (*wire.StatusResponse, error) {
-	return ask(ctx, p, true, func(s wire.Service) (*wire.StatusResponse, error) { return s.Status(ctx, req) })
-}
-
-// ask puts a question to the worker, and once more to the next one if it dies
-// over it.
-func ask[T any](ctx context.Context, p *Process, repeat bool, question func(wire.Service) (*T, error)) (*T, error) {
-	for {
-		r, err := p.worker(ctx)
-		if err != nil {
-			return nil, err
-		}
-		answer, err := question(r.client)
-		if err == nil || r.client.Err() == nil || !repeat || ctx.Err() != nil {
-			return answer, err
-		}
-		repeat = false
+	answer, _, err := ask(ctx, p, true, func(s wire.Service) (*wire.StatusResponse, error) { return s.Status(ctx, req) })
+	if err == nil && len(answer.Libraries) == 1 {
+		answer.Libraries[0].Away = p.away()
 	}
+	return answer, err
 }
 
-// worker gives the running worker, or starts one within the deadline.
+// worker gives the running worker, or starts one within the deadline. It is the
+// caller's to use until he calls leave.
 func (p *Process) worker(ctx context.Context) (*running, error) {
 	if r, err := p.current(); r != nil || err != nil {
 		return r, err
@@ -147,6 +181,7 @@ func (p *Process) worker(ctx context.Context) (*running, error) {
 		return nil, err
 	}
 	p.running = r
+	r.users.Add(1)
 	go p.watch(r)
 	return r, nil
 }
@@ -161,6 +196,7 @@ func (p *Process) current() (*running, error) {
 		return nil, errClosed
 	}
 	if p.running != nil && p.running.client.Err() == nil {
+		p.running.users.Add(1)
 		return p.running, nil
 	}
 	return nil, nil
@@ -171,7 +207,7 @@ func (p *Process) tell(ctx context.Context, r *running) error {
 	p.mu.Lock()
 	told := []*wire.ConfigureRequest{{Worker: &wire.WorkerConfig{Library: p.library.Path, InitArgs: p.library.InitArgs}}}
 	for _, d := range p.definitions {
-		told = append(told, d)
+		told = append(told, p.withRefusals(d))
 	}
 	p.mu.Unlock()
 	for _, d := range told {
@@ -216,23 +252,26 @@ func (p *Process) watch(r *running) {
 	<-r.client.Done()
 	exit := r.end()
 	p.mu.Lock()
-	closed := p.closed
-	if !closed {
+	closed, retired := p.closed, p.running != r
+	if !closed && !retired {
 		if time.Since(r.since) > settled {
 			p.failures = 0
 		}
 		p.failed()
 	}
 	p.mu.Unlock()
-	if closed {
+	if closed || retired {
 		return
 	}
 	p.log.Error("a worker died; another is started", "pid", r.pid(), "exit", exit)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := p.worker(ctx); err != nil {
+	next, err := p.worker(ctx)
+	if err != nil {
 		p.log.Error("a worker could not be started; the next request tries again", "error", err)
+		return
 	}
+	next.users.Done()
 }
 
 // Close ends the worker. Requests under way fail.

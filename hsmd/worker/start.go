@@ -24,6 +24,7 @@ type running struct {
 	client *wire.Client
 	cmd    *exec.Cmd
 	since  time.Time
+	users  sync.WaitGroup // requests that are put to it; added to only as long as it is the one that runs
 	ended  sync.Once
 	exit   string
 }

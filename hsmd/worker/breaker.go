@@ -1,0 +1,140 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// breaker keeps requests off a token that is away, so that they are told at once
+// instead of waiting one after the other. Now and then one of them is let
+// through to see whether the token is back.
+//
+// It is opened by what says that the token is away, after everything else was
+// tried. A refused PIN, an unknown key or an invalid request are a token's
+// answers, and a sign of life.
+type breaker struct {
+	token string // as definitions select it
+	log   *slog.Logger
+
+	open atomic.Bool // read on the way of each request
+
+	mu      sync.Mutex
+	probing bool // a request is on its way
+	pause   time.Duration
+	until   time.Time // when the next may go
+	since   time.Time
+	fault   *wire.Error
+}
+
+// The breaker is open for firstPause at first, and twice as long each time, up
+// to longestPause.
+const (
+	firstPause   = 250 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// enter lets a request through, or says when to come again. A request that is
+// let through says how it went, with leave.
+func (b *breaker) enter() error {
+	if !b.open.Load() {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wait := time.Until(b.until)
+	if b.fault != nil && (b.probing || wait > 0) {
+		return &wire.Error{Code: wire.Unavailable, RetryAfter: max(wait, firstPause),
+			Message: fmt.Sprintf("token with %s is away since %s and not asked now: %s", b.token, b.since.UTC().Format(time.RFC3339), b.fault.Message)}
+	}
+	b.probing = b.open.Load()
+	return nil
+}
+
+// leave learns from a request's end.
+func (b *breaker) leave(ctx context.Context, err error) {
+	if b.open.Load() || err != nil {
+		b.learn(ctx, err)
+	}
+}
+
+// release ends a request that says nothing about the token.
+func (b *breaker) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing = false
+}
+
+// refuses reports whether it keeps requests off right now.
+func (b *breaker) refuses() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open.Load() && !b.probing && time.Now().Before(b.until)
+}
+
+func (b *breaker) learn(ctx context.Context, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing = false
+	switch {
+	case away(ctx, err):
+		b.fault = wire.AsError(err)
+		if !b.open.Load() {
+			b.since, b.pause = time.Now(), firstPause
+			b.open.Store(true)
+			b.log.Warn("a token is away", "token", b.token, "error", b.fault.Message)
+		} else if time.Now().After(b.until) {
+			// Those that were under way when it opened say nothing new.
+			b.pause = min(2*b.pause, longestPause)
+		}
+		b.until = time.Now().Add(b.pause)
+	case ctx.Err() != nil || errors.Is(err, wire.Busy):
+		// The token said nothing.
+	case b.open.Load():
+		b.open.Store(false)
+		b.log.Info("a token is back", "token", b.token, "after", time.Since(b.since).Round(time.Millisecond).String())
+		b.fault = nil
+	}
+}
+
+// away reports whether a failure says that the token, or what is before it, is
+// away. A caller who gave up says nothing about it.
+func away(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && errors.Is(err, wire.Unavailable) && !errors.Is(err, errClosed)
+}
+
+// status is the breaker as a status shows it, nil where there is nothing to say.
+func (b *breaker) status() *wire.BreakerStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open.Load() {
+		return nil
+	}
+	state := "open"
+	if b.probing || time.Now().After(b.until) {
+		state = "half-open"
+	}
+	return &wire.BreakerStatus{Token: b.token, State: state, Since: b.since.Unix(), Fault: wire.FaultOf(b.fault)}
+}
+
+// selector is how a definition says its token.
+func selector(d *wire.PKCS11Definition) string {
+	var words []string
+	if d.TokenLabel != "" {
+		words = append(words, fmt.Sprintf("label %q", d.TokenLabel))
+	}
+	if d.TokenSerial != "" {
+		words = append(words, fmt.Sprintf("serial %q", d.TokenSerial))
+	}
+	if d.Slot != nil {
+		words = append(words, fmt.Sprintf("slot %d", *d.Slot))
+	}
+	return strings.Join(words, " and ")
+}
