@@ -124,7 +124,7 @@ func keyList(q *question) error {
 		for i := range described.Keys {
 			keys[i] = shown(&described.Keys[i])
 		}
-		return printJSON(q.out, map[string]any{"keys": keys, "orphans": orphans})
+		return printJSON(q.out, map[string]any{"keys": keys, "orphans": orphans, "tokens_away": tokensAway(status)})
 	}
 	table := tabwriter.NewWriter(q.out, 0, 0, 4, ' ', 0)
 	fmt.Fprintln(table, "Name\tSource\tAlgorithm\tLibrary\tPublic key (SHA-256)\tState")
@@ -140,6 +140,9 @@ func keyList(q *question) error {
 		if l.Fault != nil {
 			fmt.Fprintf(q.out, "\nLibrary %q: %v\n", l.Name, l.Fault.Err())
 		}
+	}
+	for _, a := range tokensAway(status) {
+		fmt.Fprintf(q.out, "\nToken with %s of library %q is away since %s: %s\n", a.Token, a.Library, a.Since, a.Error)
 	}
 	if len(orphans) > 0 {
 		fmt.Fprintln(q.out, "\nPrivate keys that no definition names:")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/wire"
@@ -90,4 +91,24 @@ func printJSON(out io.Writer, v any) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// tokenAway is a token that hsmd keeps requests off for now.
+type tokenAway struct {
+	Library string `json:"library"`
+	Token   string `json:"token"`
+	State   string `json:"breaker"`
+	Since   string `json:"since"`
+	Error   string `json:"error"`
+}
+
+func tokensAway(status *wire.StatusResponse) []tokenAway {
+	out := []tokenAway{}
+	for _, l := range status.Libraries {
+		for _, a := range l.Away {
+			out = append(out, tokenAway{Library: l.Name, Token: a.Token, State: a.State,
+				Since: time.Unix(a.Since, 0).UTC().Format(time.RFC3339), Error: fmt.Sprint(a.Fault.Err())})
+		}
+	}
+	return out
 }

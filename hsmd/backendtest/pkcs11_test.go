@@ -23,7 +23,8 @@ const childEnv = "BACKENDTEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "worker" { // as hsmd's supervisor starts it
-		if err := hsmdworker.Run(func() hsmdworker.Service { return pkcs11.New(slog.New(slog.DiscardHandler)) }); err != nil {
+		log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		if err := hsmdworker.Run(func() hsmdworker.Service { return pkcs11.New(log) }); err != nil {
 			panic(err)
 		}
 		return
