@@ -120,11 +120,11 @@ type definition struct {
 type login struct{ user, pin string }
 
 func (d definition) login() login {
-	l := login{d.Login, d.PIN}
-	if l.user == config.LoginContextSpecific {
-		l.user = "" // who logs in as the normal user, before each signature once more
+	switch d.Login {
+	case config.LoginUser, config.LoginContextSpecific: // the latter logs in once more for each signature
+		return login{"", d.PIN}
 	}
-	return l
+	return login{d.Login, d.PIN}
 }
 
 // definitions are a state's that a worker answers for: those of its keys, and
