@@ -26,7 +26,7 @@ type renewal struct {
 
 var (
 	newStanza   = renewal{reason: "its stanza changed"}
-	newPIN      = renewal{reason: "a PIN changed"}
+	newLogin    = renewal{reason: "a PIN or login changed"}
 	newFile     = renewal{reason: "its file was replaced", optional: true}
 	unseenToken = renewal{reason: "a definition names a token that the worker does not show", optional: true}
 )
@@ -62,8 +62,8 @@ func (r *reloading) outgrown(l *managedkey.Library, state *server.State) (renewa
 		return newStanza, true
 	}
 	seen := r.views[l.Backend]
-	if r.pinChanged(l.Backend, state, seen) {
-		return newPIN, true
+	if r.loginChanged(l.Backend, state, seen) {
+		return newLogin, true
 	}
 	if seen.err == nil {
 		for _, d := range definitions(state, l.Backend) {
@@ -75,10 +75,10 @@ func (r *reloading) outgrown(l *managedkey.Library, state *server.State) (renewa
 	return renewal{}, false
 }
 
-// pinChanged reports whether the file has a PIN for a token that the worker, as
-// far as can be told, has not logged in with. Where the worker does not show
+// loginChanged reports whether the file has a login for a token that the worker,
+// as far as can be told, is not logged in with. Where the worker does not show
 // its tokens, they count as one.
-func (r *reloading) pinChanged(backend wire.Service, state *server.State, seen view) bool {
+func (r *reloading) loginChanged(backend wire.Service, state *server.State, seen view) bool {
 	if seen.err != nil {
 		seen.tokens = []wire.TokenStatus{{}}
 	}
@@ -90,22 +90,19 @@ func (r *reloading) pinChanged(backend wire.Service, state *server.State, seen v
 			t, err := managedkey.ResolveToken(d.PKCS11Definition, seen.tokens)
 			return err == nil && t == &seen.tokens[i]
 		}
-		var configured, all []string // before
+		var before, inFile []login
 		for _, d := range definitions(r.now, backend) {
-			if !on(d) {
-				continue
+			if on(d) {
+				before = append(before, d.login())
 			}
-			all = append(all, d.PIN)
-			if d.source != wire.SourceWire {
-				configured = append(configured, d.PIN)
+			if on(d) && d.source != wire.SourceWire {
+				inFile = append(inFile, d.login())
 			}
 		}
 		for _, d := range definitions(state, backend) {
-			if d.source == wire.SourceWire || !on(d) || slices.Contains(configured, d.PIN) {
-				continue
-			}
-			other := func(pin string) bool { return pin != d.PIN }
-			if len(configured) > 0 || slices.ContainsFunc(all, other) {
+			l := d.login()
+			other := func(b login) bool { return b != l }
+			if d.source != wire.SourceWire && on(d) && !slices.Contains(inFile, l) && slices.ContainsFunc(before, other) {
 				return true
 			}
 		}
@@ -117,6 +114,17 @@ func (r *reloading) pinChanged(backend wire.Service, state *server.State, seen v
 type definition struct {
 	*wire.PKCS11Definition
 	source wire.Source
+}
+
+// login is who logs in to a token, and with what.
+type login struct{ user, pin string }
+
+func (d definition) login() login {
+	switch d.Login {
+	case config.LoginUser, config.LoginContextSpecific: // the latter logs in once more for each signature
+		return login{"", d.PIN}
+	}
+	return login{d.Login, d.PIN}
 }
 
 // definitions are a state's that a worker answers for: those of its keys, and

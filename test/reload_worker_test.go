@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/faultmodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -27,8 +28,8 @@ func TestCase7_TokenCreatedAfterStart(t *testing.T) {
 	log := reload(t, h, library+key+hclKey(late, "late"))
 	says(t, log, `"msg":"a new worker of a library takes over","library":"softhsm","why_new":"a definition names a token that the worker does not show"`)
 	signing.waitFor(t, 20)
-	late1 := signerOf(t, wireClient(t, h.Socket), "late")
-	if err := late1.ask(func(r *wire.SignRequest) { r.Message = tbsCertificate(t, late1) }); err != nil {
+	onLate := signerOf(t, wireClient(t, h.Socket), "late")
+	if err := onLate.ask(func(r *wire.SignRequest) { r.Message = tbsCertificate(t, onLate) }); err != nil {
 		t.Errorf("the key on the new token: %v", err)
 	}
 	eventually(t, "the old worker ends", func() bool {
@@ -106,13 +107,31 @@ func TestReloadPIN(t *testing.T) {
 
 	token.Tool(t, "--change-pin", "--new-pin", "another-pin-4711")
 	log := reload(t, h, library+hclKeyIn("softhsm", token, "ca", "another-pin-4711"))
-	says(t, log, `"why_new":"a PIN changed"`)
+	says(t, log, `"why_new":"a PIN or login changed"`)
 	signing.waitFor(t, 5)
 	signing.finish(t)
 	eventually(t, "the old worker ends", func() bool {
 		pids := h.WorkerPIDs()
 		return len(pids) == 1 && pids[0] != before[0]
 	})
+}
+
+// TestReloadLogin changes who logs in: a token that knows another user from now
+// on is logged in to by a fresh worker.
+func TestReloadLogin(t *testing.T) {
+	token := softhsm.New(t)
+	faults := faultmodule.New(t, token.Library)
+	library, key := faulty(token.Store, faults, "softhsm"), hclKey(token, "ca")
+	h := daemon.NewHSMD(t, library+key)
+	h.Start()
+	signing := startSigning(t, h, "ca")
+	crypto := strings.Replace(key, "  key_label", "  login = \"crypto_user\"\n  key_label", 1)
+	notTaken(t, h, library+crypto, `managed key \"ca\" is lost with the new worker of its library (a PIN or login changed)`, "CKR_USER_TYPE_INVALID", "hsmd.hcl:")
+	const cryptoUser = 0x80000001 // CKU_CRYPTO_USER
+	faults.Set(t, faultmodule.LoginAs(cryptoUser))
+	says(t, reload(t, h, library+crypto), `"why_new":"a PIN or login changed"`)
+	signing.waitFor(t, 5)
+	signing.finish(t)
 }
 
 // TestReloadLibraryReplaced replaces the library's file, by another file and by
