@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hsmpki/hsmpki/test/faultmodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -196,6 +197,64 @@ func TestCopyIsNotGenerated(t *testing.T) {
 	}
 	if _, err := client.Test(t.Context(), &wire.TestRequest{Key: "root"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOneCopyIsEnoughToStart: the first token is away when hsmd starts.
+func TestOneCopyIsEnoughToStart(t *testing.T) {
+	a := softhsm.New(t)
+	generateOn(t, a)
+	b := clone(t, a)
+	path, socket := onTwo(t, a, b)
+	if err := os.Rename(a.Tokens, a.Tokens+".away"); err != nil {
+		t.Fatal(err)
+	}
+	running(t, path, socket)
+	client := connect(t, socket)
+	if _, err := client.Test(t.Context(), &wire.TestRequest{Key: "root"}); err != nil {
+		t.Error(err)
+	}
+	if copies := copiesOf(t, client, false); copies[0].Fault == nil || !copies[1].Found {
+		t.Errorf("copies: %+v", copies)
+	}
+}
+
+// TestCopyThatGoesWrong: one that hangs, or whose signatures are wrong, costs no
+// request.
+func TestCopyThatGoesWrong(t *testing.T) {
+	a := softhsm.New(t)
+	generateOn(t, a)
+	b := clone(t, a)
+	faults := faultmodule.New(t, b.Library)
+	path, socket := file(t, a, func(s string) string {
+		s = strings.Replace(s, "  allow_generate_key = true\n", fmt.Sprintf("  copy {\n    library = \"faulty\"\n    token_label = %q\n    pin = %q\n  }\n", b.Label, b.PIN), 1)
+		s += fmt.Sprintf("kms_library \"pkcs11\" {\n  name = \"faulty\"\n  library = %q\n  env = {\n    SOFTHSM2_CONF = %q\n", faults.Library, b.Conf)
+		for name, value := range faults.Env {
+			s += fmt.Sprintf("    %s = %q\n", name, value)
+		}
+		return s + "  }\n}\n"
+	})
+	running(t, path, socket)
+	client := connect(t, socket)
+	for _, fault := range []faultmodule.Fault{faultmodule.Hang("C_SignInit"), faultmodule.Flip("C_Sign"), faultmodule.Return("C_Sign", 0x80000384), faultmodule.Crash("C_Sign").Nth(1)} {
+		eventually(t, "both copies are in use", func() bool {
+			copies := copiesOf(t, client, true)
+			return copies[0].Found && copies[1].Found
+		})
+		faults.Set(t, fault)
+		var load sync.WaitGroup
+		for range 6 {
+			load.Go(func() {
+				for range 20 {
+					if _, err := client.Test(t.Context(), &wire.TestRequest{Key: "root"}); err != nil {
+						t.Errorf("%+v: %v", fault, err)
+						return
+					}
+				}
+			})
+		}
+		load.Wait()
+		faults.Set(t)
 	}
 }
 
