@@ -95,6 +95,33 @@ type PKCS11Key struct {
 	// where they do, the two must agree. Either way the private key proves
 	// itself by a test signature. Default: none.
 	PublicKey string
+
+	// Copies (copy blocks) are further tokens that hold the same key pair, which
+	// hsmd balances between, and of which it goes on with the rest when one is
+	// lost. See [KeyCopy].
+	Copies []KeyCopy
+}
+
+// KeyCopy is one copy block inside a managed_key "pkcs11" block: a token that
+// holds a copy of the key pair, by cloning, backup or wrapping with the vendor's
+// tools; hsmd copies no key. It is a block in the key's own, and not a key beside
+// it, because what is one key pair has one name, one set of rules and one public
+// key: what is the same for all is said once, and a copy says only where it is.
+// A copy whose public key differs is not used, and is an alarm in the log. A key
+// that is to be made is made on the token of the managed_key block itself.
+type KeyCopy struct {
+	// Library (library) is the name of a kms_library block. Default: the key's.
+	Library string
+
+	// Token says which token it is; it is not the key's.
+	Token Token
+
+	// KeyLabel (key_label) and KeyID (key_id) are the key's on this token. With
+	// neither: the same as on the key's own.
+	KeyLabel string
+	KeyID    string
+
+	Place Place
 }
 
 // Token says which token of a library is meant and how to log in to it. Of
@@ -204,6 +231,15 @@ func (k *PKCS11Key) fields(b *block) {
 	b.whole("max_parallel", &k.MaxParallel, 0, 1_000_000)
 	b.number("generate_mechanism", &k.GenerateMechanism)
 	b.str("public_key", &k.PublicKey)
+	b.blocks("copy", nil, func(b *block) {
+		var c KeyCopy
+		b.str("library", &c.Library)
+		c.Token.fields(b)
+		b.str("key_label", &c.KeyLabel)
+		b.hex("key_id", &c.KeyID)
+		c.Place = b.read()
+		k.Copies = append(k.Copies, c)
+	})
 }
 
 func (t *Token) fields(b *block) {

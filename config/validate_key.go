@@ -27,6 +27,10 @@ func (c checker) managedKey(k *ManagedKey, libraries []string) {
 		c.library(k.Place, k.PKCS11.Library, libraries)
 		c.token(k.Place, "managed_key", &k.PKCS11.Token)
 		c.pkcs11Key(k.Place, k.PKCS11, k.AllowGenerateKey)
+		for i := range k.PKCS11.Copies {
+			c.library(k.PKCS11.Copies[i].Place, k.PKCS11.Copies[i].Library, libraries)
+			c.token(k.PKCS11.Copies[i].Place, "copy", &k.PKCS11.Copies[i].Token)
+		}
 	}
 	if k.AWSKMS != nil {
 		c.awsKey(k.Place, k.AWSKMS, k.AllowGenerateKey)

@@ -153,11 +153,13 @@ func showTokens(ctx context.Context, out, errOut io.Writer, l *managedkey.Librar
 		fmt.Fprintf(out, "  slot %d: label %q, serial %s %s\n", t.Slot, t.Label, t.Serial, strings.Join(t.Flags, " "))
 	}
 	for _, k := range state.Keys.All() {
-		if k.Library != l {
-			continue
-		}
-		if _, err := managedkey.ResolveToken(k.Definition.PKCS11, tokens); err != nil {
-			fmt.Fprintf(errOut, "warning: managed key %q: %s\n", k.Name(), wire.AsError(err).Message)
+		for _, place := range k.Places() {
+			if place.Library != l {
+				continue
+			}
+			if _, err := managedkey.ResolveToken(place.Definition.PKCS11, tokens); err != nil {
+				fmt.Fprintf(errOut, "warning: managed key %q: %s\n", k.Name(), wire.AsError(err).Message)
+			}
 		}
 	}
 }

@@ -132,6 +132,9 @@ func keyList(q *question) error {
 	for i := range described.Keys {
 		k := &described.Keys[i]
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Definition.Name, k.Source, algorithm(k.Definition.PKCS11), k.Definition.PKCS11.Library, fingerprint(k, 16), condition(k))
+		for n := range k.Copies {
+			fmt.Fprintf(table, "  copy %d\t\t\t%s\t\t%s\n", n+1, copyName(&k.Copies[n]), copyState(&k.Copies[n]))
+		}
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -191,6 +194,9 @@ func keyRead(q *question) error {
 	row("schemes", schemeNames(k))
 	row("public_key_sha256", fingerprint(k, 64))
 	row("state", condition(k))
+	for i := range k.Copies {
+		row(fmt.Sprintf("copy %d", i+1), copyName(&k.Copies[i])+": "+copyState(&k.Copies[i]))
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,15 +39,57 @@ func findOrphans(keys []wire.KeyInfo, status *wire.StatusResponse) []orphan {
 
 func named(keys []wire.KeyInfo, library string, t *wire.TokenStatus, name string) bool {
 	for i := range keys {
-		p := keys[i].Definition.PKCS11
-		if p == nil || p.KeyLabel != name && p.KeyID != name {
-			continue
-		}
-		if _, err := managedkey.ResolveToken(p, []wire.TokenStatus{*t}); err == nil && strings.EqualFold(p.Library, library) {
-			return true
+		for _, p := range placesOf(&keys[i]) {
+			if p.KeyLabel != name && p.KeyID != name {
+				continue
+			}
+			if _, err := managedkey.ResolveToken(p, []wire.TokenStatus{*t}); err == nil && strings.EqualFold(p.Library, library) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// placesOf are the definitions of a key on each of its tokens.
+func placesOf(k *wire.KeyInfo) []*wire.PKCS11Definition {
+	if k.Definition.PKCS11 == nil {
+		return nil
+	}
+	all := []*wire.PKCS11Definition{k.Definition.PKCS11}
+	for _, c := range k.Copies {
+		all = append(all, &wire.PKCS11Definition{Library: c.Library, TokenLabel: c.TokenLabel, TokenSerial: c.TokenSerial, Slot: c.Slot, KeyLabel: c.KeyLabel, KeyID: c.KeyID})
+	}
+	return all
+}
+
+// copyName is a copy's place in a few words.
+func copyName(c *wire.CopyInfo) string {
+	words := []string{"library " + c.Library, prefixed("token ", c.TokenLabel), prefixed("serial ", c.TokenSerial)}
+	if c.Slot != nil {
+		words = append(words, fmt.Sprintf("slot %d", *c.Slot))
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ", ")
+}
+
+// copyState says how a copy is.
+func copyState(c *wire.CopyInfo) string {
+	switch {
+	case c.Fault != nil:
+		return fmt.Sprintf("away since %s: %v", time.Unix(c.Since, 0).UTC().Format(time.RFC3339), c.Fault.Err())
+	case c.Found:
+		return "in use"
+	}
+	return "not looked for"
+}
+
+func shownCopies(copies []wire.CopyInfo) []any {
+	all := make([]any, len(copies))
+	for i, c := range copies {
+		all[i] = map[string]any{"library": c.Library, "token_label": c.TokenLabel, "token_serial": c.TokenSerial, "slot": c.Slot,
+			"key_label": c.KeyLabel, "key_id": c.KeyID, "under_way": c.UnderWay, "state": copyState(&copies[i])}
+	}
+	return all
 }
 
 // shown is a key as JSON has it.
@@ -55,6 +98,9 @@ func shown(k *wire.KeyInfo) map[string]any {
 	m := map[string]any{"name": d.Name, "type": d.Type, "uuid": d.UUID, "source": k.Source, "library": p.Library, "token_label": p.TokenLabel,
 		"token_serial": p.TokenSerial, "slot": p.Slot, "key_label": p.KeyLabel, "key_id": p.KeyID, "login": p.Login, "generate_mechanism": p.GenerateMechanism, "mechanism": p.Mechanism, "key_bits": p.KeyBits,
 		"curve": p.Curve, "allow_generate_key": d.AllowGenerateKey, "any_mount": d.AnyMount, "schemes": schemeNames(k), "state": condition(k)}
+	if len(k.Copies) > 0 {
+		m["copies"] = shownCopies(k.Copies)
+	}
 	if len(k.PublicKey) > 0 {
 		m["public_key"] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.PublicKey}))
 		m["public_key_sha256"] = fingerprint(k, 64)

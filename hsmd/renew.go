@@ -132,8 +132,10 @@ func (d definition) login() login {
 func definitions(state *server.State, backend wire.Service) []definition {
 	var all []definition
 	for _, k := range state.Keys.All() {
-		if k.Library != nil && k.Library.Backend == backend {
-			all = append(all, definition{k.Definition.PKCS11, k.Source})
+		for _, place := range k.Places() {
+			if place.Library != nil && place.Library.Backend == backend {
+				all = append(all, definition{place.Definition.PKCS11, k.Source})
+			}
 		}
 	}
 	if state.Internal != nil {

@@ -28,7 +28,7 @@ func rules(cfg *config.HSMD, state *server.State) []config.Rule {
 		all = append(all, config.Rule{Subject: fmt.Sprintf("client %q", c.Name), Text: who(&c) + " may: " + may(&c)})
 	}
 	for _, k := range state.Keys.All() {
-		all = append(all, config.Rule{Subject: fmt.Sprintf("managed_key %q", k.Name()), Text: describeKey(k), Hidden: config.Hide(k.Definition)})
+		all = append(all, config.Rule{Subject: fmt.Sprintf("managed_key %q", k.Name()), Text: describeKey(k), Hidden: config.Hide(definitionsOf(k))})
 	}
 	if cfg.WireKeys != nil {
 		all = append(all, config.Rule{Subject: "wire_keys", Text: describeWireKeys(cfg.WireKeys)})
@@ -40,6 +40,14 @@ func rules(cfg *config.HSMD, state *server.State) []config.Rule {
 }
 
 const noClients = "no client block: root and hsmd's own user may ask everything, nobody else anything"
+
+// definitionsOf are what a key is defined as on each of its tokens.
+func definitionsOf(k *managedkey.Key) (all []wire.Definition) {
+	for _, place := range k.Places() {
+		all = append(all, place.Definition)
+	}
+	return all
+}
 
 // describeLibrary says what a worker loads. The values of variables and the
 // arguments may hold secrets.
@@ -107,6 +115,10 @@ func describeKey(k *managedkey.Key) string {
 	}
 	if !k.Signs() {
 		words = append(words, "does not sign (usages)")
+	}
+	for _, c := range k.Copies[min(1, len(k.Copies)):] {
+		p := c.Definition.PKCS11
+		words = append(words, "also on "+copyName(&wire.CopyInfo{Library: p.Library, TokenLabel: p.TokenLabel, TokenSerial: p.TokenSerial, Slot: p.Slot}))
 	}
 	switch {
 	case k.Library == nil:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -91,8 +92,7 @@ func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again boo
 	var looking sync.WaitGroup
 	slots := make(chan struct{}, maxTries)
 	for i, k := range keys {
-		if seen := r.views[k.Library.Backend]; seen.away() {
-			found[i] = seen.err
+		if found[i] = r.away(k); found[i] != nil {
 			continue
 		}
 		slots <- struct{}{}
@@ -123,6 +123,19 @@ func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again boo
 		}
 	}
 	return false, errors.Join(faults...)
+}
+
+// away gives the reason why none of a key's libraries can be asked, be it for
+// now.
+func (r *reloading) away(k *managedkey.Key) (err error) {
+	for _, place := range k.Places() {
+		seen := r.views[place.Library.Backend]
+		if !seen.away() {
+			return nil
+		}
+		err = cmp.Or(err, seen.err)
+	}
+	return err
 }
 
 // lost reports whether a key that was there is not found by a worker that takes

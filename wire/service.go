@@ -104,6 +104,22 @@ type KeyInfo struct {
 	Schemes    []SignatureScheme `cbor:"4,keyasint,omitempty"`
 	Fault      *Fault            `cbor:"5,keyasint,omitempty"`
 	Hashed     []SignatureScheme `cbor:"6,keyasint,omitempty"` // a worker's word to hsmd: the token hashes, and wants the message
+	Copies     []CopyInfo        `cbor:"7,keyasint,omitempty"` // where the key pair is on several tokens
+}
+
+// CopyInfo is one of the tokens that hold a key pair, and how it is. Fault says
+// why it is not used; without one it is, or has not been looked for.
+type CopyInfo struct {
+	Library     string  `cbor:"1,keyasint"`
+	TokenLabel  string  `cbor:"2,keyasint,omitempty"`
+	TokenSerial string  `cbor:"3,keyasint,omitempty"`
+	Slot        *uint64 `cbor:"4,keyasint,omitempty"`
+	KeyLabel    string  `cbor:"5,keyasint,omitempty"`
+	KeyID       string  `cbor:"6,keyasint,omitempty"`
+	Found       bool    `cbor:"7,keyasint,omitempty"`
+	UnderWay    int     `cbor:"8,keyasint,omitempty"` // signatures
+	Fault       *Fault  `cbor:"9,keyasint,omitempty"`
+	Since       int64   `cbor:"10,keyasint,omitempty"` // of Fault, seconds since 1970
 }
 
 // GenerateRequest makes the key of the definition named Key, or, with an empty
@@ -230,6 +246,13 @@ type StatusResponse struct {
 	Started   int64           `cbor:"2,keyasint"` // seconds since 1970
 	Libraries []LibraryStatus `cbor:"3,keyasint,omitempty"`
 	Refused   []Refusal       `cbor:"4,keyasint,omitempty"` // a worker's word to hsmd: refusals since it started
+	Copies    []KeyCopies     `cbor:"5,keyasint,omitempty"` // of keys on several tokens
+}
+
+// KeyCopies names a key that is on several tokens.
+type KeyCopies struct {
+	Key    string     `cbor:"1,keyasint"`
+	Copies []CopyInfo `cbor:"2,keyasint"`
 }
 
 // LibraryStatus is the state of one PKCS#11 library and its tokens.

@@ -120,7 +120,7 @@ func (b *Built) alike(k *Key) *Key {
 	}
 	there := b.Keys.Lookup(k.Name())
 	if there != nil && there.Source == k.Source && there.Owner == k.Owner && there.Library == k.Library &&
-		there.Fault == k.Fault && SameDefinition(there, k) {
+		there.Fault == k.Fault && SameDefinition(there, k) && sameCopies(there, k) {
 		return there
 	}
 	return nil
@@ -147,6 +147,9 @@ func (b *Built) configured(c *config.ManagedKey, before []*Key) (*Key, error) {
 		return nil, c.Place.Errorf("key_id", "managed_key %q: key_id is longer than the %d octets (key_id_length) that keys made in library %q get", c.Name, l.KeyIDLength, l.Name)
 	}
 	k := NewKey(d, wire.SourceConfig, l)
+	if k.Copies, err = b.copies(k, c.PKCS11); err != nil {
+		return nil, err
+	}
 	for _, other := range before {
 		if NamesSameKey(k, other) {
 			return nil, c.Place.Errorf("", "managed_key %q names the same key as managed_key %q", c.Name, other.Name())

@@ -59,6 +59,9 @@ type Key struct {
 	// Handle is what the backend knows this definition by. No other Key has it:
 	// one that replaces this one leaves the requests alone that began with it.
 	Handle string
+	// Copies are set where the key pair is on more than one token. Libraries then
+	// know the copies, and not the key itself; see [Key.Places].
+	Copies []*Copy
 
 	public atomic.Pointer[Public]
 	last   atomic.Pointer[Public] // the last that was found
@@ -66,6 +69,7 @@ type Key struct {
 	handed atomic.Bool            // the backend may have the definition
 	turn   chan struct{}          // taken by who tells
 	look   chan struct{}          // taken by who looks for the key pair
+	turns  atomic.Uint64
 }
 
 // made counts the keys of this process, for their handles.
@@ -96,8 +100,12 @@ func (k *Key) Tell(ctx context.Context, tell func() error) error {
 	})
 }
 
-// Untell has the next Tell tell the backend again.
-func (k *Key) Untell() { k.told.Store(false) }
+// Untell has the next Tell tell the backend again, of each of the places.
+func (k *Key) Untell() {
+	for _, place := range k.Places() {
+		place.told.Store(false)
+	}
+}
 
 // Handed reports whether the backend may have the definition, and is to be told
 // when it is of no use any more.
@@ -129,6 +137,9 @@ func (k *Key) Found(p *Public) {
 	}
 	k.public.Store(p)
 }
+
+// Turn counts up, for whoever chooses between the copies.
+func (k *Key) Turn() uint64 { return k.turns.Add(1) }
 
 // Last is the key pair that was found last, also when it is forgotten or gone.
 func (k *Key) Last() *Public { return k.last.Load() }

@@ -13,6 +13,15 @@ import (
 // their words tell: on tokens that may be one, the same label or id. Where they
 // select by different words only the public keys can tell.
 func NamesSameKey(a, b *Key) bool {
+	for _, p := range a.Places() {
+		if slices.ContainsFunc(b.Places(), func(q *Key) bool { return samePlace(p, q) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func samePlace(a, b *Key) bool {
 	p, q := a.Definition.PKCS11, b.Definition.PKCS11
 	if p == nil || q == nil || !sameLibrary(a, b) || !maybeSameToken(p, q) {
 		return false

@@ -51,8 +51,10 @@ func (s *Server) refused(l *managedkey.Library, refusals []wire.Refusal) {
 		s.log.Error("a refused PIN could not be written down; a restart may try it again", "library", l.Name, "error", err)
 	}
 	for _, k := range s.state.Load().Keys.All() {
-		if k.Library != nil && k.Library.SameFile(l) {
-			k.Untell()
+		for _, place := range k.Places() {
+			if place.Library != nil && place.Library.SameFile(l) {
+				place.Untell()
+			}
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (c *session) described(name string) ([]*managedkey.Key, error) {
 }
 
 func info(k *managedkey.Key, public *managedkey.Public, err error) wire.KeyInfo {
-	i := wire.KeyInfo{Definition: k.Shown(), Source: k.Source}
+	i := wire.KeyInfo{Definition: k.Shown(), Source: k.Source, Copies: copyInfos(k)}
 	switch {
 	case err != nil:
 		i.Fault = wire.FaultOf(err)
@@ -84,7 +84,27 @@ func (c *session) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.Stat
 		running.Go(func() { answer.Libraries[i] = libraryStatus(ctx, l) })
 	}
 	running.Wait()
+	for _, k := range state.Keys.All() {
+		if k.Copies != nil && g.may(grant.Describe, k.Name(), k) {
+			answer.Copies = append(answer.Copies, wire.KeyCopies{Key: k.Name(), Copies: copyInfos(k)})
+		}
+	}
 	return answer, nil
+}
+
+// copyInfos shows how the copies of a key are, without asking for them.
+func copyInfos(k *managedkey.Key) []wire.CopyInfo {
+	var all []wire.CopyInfo
+	for _, c := range k.Copies {
+		p := c.Definition.PKCS11
+		i := wire.CopyInfo{Library: p.Library, TokenLabel: p.TokenLabel, TokenSerial: p.TokenSerial, Slot: p.Slot,
+			KeyLabel: p.KeyLabel, KeyID: p.KeyID, Found: c.Public() != nil, UnderWay: int(c.UnderWay.Load())}
+		if a := c.Away(); a != nil {
+			i.Found, i.Fault, i.Since = false, wire.FaultOf(a.Err), a.Since.Unix()
+		}
+		all = append(all, i)
+	}
+	return all
 }
 
 // libraryStatus asks one library. What a worker says of refused PINs is for

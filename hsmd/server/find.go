@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/wire"
@@ -29,6 +30,9 @@ func (s *Server) public(ctx context.Context, k *managedkey.Key) (*managedkey.Pub
 // every key on the same token whose name did not is looked for: a name given
 // over the wire never signs with a key that hsmd's configuration names.
 func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Public, error) {
+	if k.Copies != nil {
+		return s.findCopies(ctx, k)
+	}
 	if err := s.tell(ctx, k); err != nil {
 		return nil, err
 	}
@@ -38,6 +42,21 @@ func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Publi
 			return nil, err
 		}
 	}
+	told, err := s.ask(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && !bytes.Equal(before.SPKI, told.PublicKey) {
+		if err := s.findProtected(ctx, k); err != nil {
+			k.Found(nil)
+			return nil, err
+		}
+	}
+	return s.found(k, told)
+}
+
+// ask has a worker look for a key on its token.
+func (s *Server) ask(ctx context.Context, k *managedkey.Key) (*wire.KeyInfo, error) {
 	answer, err := k.Library.Backend.Describe(ctx, &wire.DescribeRequest{Key: k.Handle, Find: true})
 	if err == nil && len(answer.Keys) != 1 {
 		err = wire.Errorf(wire.Internal, "the worker of library %q describes %d keys named %q", k.Library.Name, len(answer.Keys), k.Name())
@@ -54,14 +73,7 @@ func (s *Server) find(ctx context.Context, k *managedkey.Key) (*managedkey.Publi
 		}
 		return nil, s.backendError(ctx, k.Library, err)
 	}
-	spki := answer.Keys[0].PublicKey
-	if before != nil && !bytes.Equal(before.SPKI, spki) {
-		if err := s.findProtected(ctx, k); err != nil {
-			k.Found(nil)
-			return nil, err
-		}
-	}
-	return s.found(k, &answer.Keys[0])
+	return &answer.Keys[0], nil
 }
 
 // found takes a public key over from the backend.
@@ -136,10 +148,11 @@ func (s *Server) findProtected(ctx context.Context, k *managedkey.Key) error {
 		return err
 	}
 	for _, other := range state.Keys.All() {
-		if other.Source == wire.SourceWire || other.Public() != nil || !managedkey.MaybeSameToken(k, other) {
-			continue
+		here := func(place *managedkey.Key) bool {
+			t, err := managedkey.ResolveToken(place.Definition.PKCS11, tokens)
+			return managedkey.MaybeSameToken(k, place) && err == nil && t.Slot == token.Slot
 		}
-		if t, err := managedkey.ResolveToken(other.Definition.PKCS11, tokens); err != nil || t.Slot != token.Slot {
+		if other.Source == wire.SourceWire || other.Public() != nil || !slices.ContainsFunc(other.Places(), here) {
 			continue
 		}
 		if _, err := s.find(ctx, other); err != nil && !isCode(err, wire.UnknownKey) {

@@ -45,11 +45,17 @@ func (c *session) findOrGenerate(ctx context.Context, k *managedkey.Key, req *wi
 	if !k.Definition.AllowGenerateKey {
 		return nil, wire.Errorf(wire.Denied, "the key of %q does not exist, and its definition has no allow_generate_key", k.Name())
 	}
-	answer, err := k.Library.Backend.Generate(ctx, &wire.GenerateRequest{Key: k.Handle, ID: req.ID, Context: req.Context})
+	first := k.Places()[0]
+	answer, err := k.Library.Backend.Generate(ctx, &wire.GenerateRequest{Key: first.Handle, ID: req.ID, Context: req.Context})
 	if err != nil {
 		return nil, s.backendError(ctx, k.Library, err)
 	}
-	if public, err = s.found(k, &answer.Key); err != nil {
+	if first == k {
+		public, err = s.found(k, &answer.Key)
+	} else {
+		public, err = s.find(ctx, k)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.log.Info("generated a key", "key", k.Name(), "uid", c.peer.UID, "created", answer.Created, "public_key", hex.EncodeToString(public.ID[:]), "context", shorten(req.Context))

@@ -2,9 +2,13 @@ package server_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -93,5 +97,79 @@ managed_key "pkcs11" "rsa" {
 	module.Set(t, faultmodule.Mechanisms(0x40, 0x41, 0x42))
 	if err := sign(list, bytes.NewReader(list)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCopiesThatHash: a long message goes to a copy that hashes where all do, and
+// a digest to another where one takes it.
+func TestCopiesThatHash(t *testing.T) {
+	store := softhsm.NewStore(t)
+	first, second := store.Add(t, "first"), store.Add(t, "second")
+	key := must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, x509.MarshalPKCS1PrivateKey(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []*softhsm.Token{first, second} {
+		token.Tool(t, "--write-object", path, "--type", "privkey", "--label", "rsa", "--id", "01", "--usage-sign")
+	}
+	module := faultmodule.New(t, store.Library)
+	t.Setenv("SOFTHSM2_CONF", store.Conf)
+	for name, value := range module.Env {
+		t.Setenv(name, value)
+	}
+	cfg, err := config.ParseHSMD("hsmd.hcl", fmt.Appendf(nil, `
+kms_library "pkcs11" {
+  name    = "hashing"
+  library = %q
+}
+managed_key "pkcs11" "rsa" {
+  library     = "hashing"
+  token_label = "first"
+  pin         = %q
+  key_label   = "rsa"
+  mechanism   = 1
+  copy {
+    token_label = "second"
+    pin         = %q
+  }
+}
+`, module.Library, first.PIN, second.PIN))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list := messages(t, x509.SHA256WithRSA, key, time.Now())
+	spki := der(t, key)
+	for name, c := range map[string]struct {
+		faults  []faultmodule.Fault
+		updates bool
+	}{
+		"both hash":  {[]faultmodule.Fault{faultmodule.Mechanisms(0x40)}, true},
+		"one hashes": {[]faultmodule.Fault{faultmodule.Return("C_Sign", 0x70).Nth(1)}, false}, // CKR_MECHANISM_INVALID
+	} {
+		module.Set(t, c.faults...)
+		client, log := serveLibrary(t, cfg)
+		info := must[*wire.DescribeResponse](t)(client.Describe(ctx, &wire.DescribeRequest{Key: "rsa", Find: true})).Keys[0]
+		if !bytes.Equal(info.PublicKey, spki) || len(info.Copies) != 2 || !info.Copies[0].Found || !info.Copies[1].Found {
+			t.Fatalf("%s: %+v, %s", name, info, log)
+		}
+		updates := module.Calls(t, "C_SignUpdate")
+		for range 4 {
+			answer, err := client.Sign(ctx, &wire.SignRequest{Key: "rsa", SPKI: spkiID(t, key.Public()), Scheme: wire.RSAPKCS1SHA256, Parts: bytes.NewReader(list)})
+			if err == nil {
+				err = backendtest.Verify(spki, wire.RSAPKCS1SHA256, list, answer.Signature)
+			}
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if hashed := module.Calls(t, "C_SignUpdate") > updates; hashed != c.updates {
+			t.Errorf("%s: hashed on the token: %t", name, hashed)
+		}
+		for _, copy := range must[*wire.StatusResponse](t)(client.Status(ctx, &wire.StatusRequest{})).Copies[0].Copies {
+			if copy.Fault != nil || copy.UnderWay != 0 {
+				t.Errorf("%s: %+v", name, copy)
+			}
+		}
 	}
 }

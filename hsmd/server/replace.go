@@ -73,7 +73,11 @@ const dropTime = 10 * time.Second
 func (s *Server) Drop(keys ...*managedkey.Key) {
 	ctx, cancel := context.WithTimeout(context.Background(), dropTime)
 	defer cancel()
+	var places []*managedkey.Key
 	for _, k := range keys {
+		places = append(places, k.Places()...)
+	}
+	for _, k := range places {
 		if k.Library == nil || !k.Handed() {
 			continue
 		}

@@ -59,16 +59,16 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 4: what is to be signed? Read to the end, and hashed on the way. What
 	// the token hashes itself goes there meanwhile, all but its end.
-	toToken := delegate == nil && public.HashedByToken(req.Scheme)
-	if req.Parts != nil && (toToken || req.Scheme.Hash() == 0) {
+	place, toToken := c.srv.hashesItself(k, public, delegate, req)
+	if toToken || req.Parts != nil && req.Scheme.Hash() == 0 {
 		if !c.srv.hold(c.peer.UID) {
 			return nil, &wire.Error{Code: wire.Busy, RetryAfter: time.Second, Message: "too many long messages at once for a key or scheme that is given the message itself"}
 		}
 		defer c.srv.release(c.peer.UID)
 	}
 	var stream *stream
-	if req.Parts != nil && toToken {
-		if stream, err = c.srv.stream(ctx, k, public, req); err != nil {
+	if toToken {
+		if stream, err = c.srv.stream(ctx, place, req); err != nil {
 			return nil, err
 		}
 		defer stream.end()
@@ -195,6 +195,9 @@ func (c *session) notSigned(k *managedkey.Key, req *wire.SignRequest, err error)
 // token is given the digest, or the message where it hashes itself and where the
 // scheme has no hash.
 func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey.Public, asked *wire.SignRequest, signed []byte) ([]byte, error) {
+	if k.Copies != nil {
+		return s.signByCopies(ctx, k, public, asked, signed)
+	}
 	req := &wire.SignRequest{Key: k.Handle, SPKI: public.ID[:], Scheme: asked.Scheme, Context: asked.Context}
 	switch {
 	case asked.Scheme.Hash() == 0:

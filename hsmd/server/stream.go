@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -14,9 +15,8 @@ import (
 // given the end when hsmd has recognised the whole, so a message that is refused
 // is never signed.
 type stream struct {
+	place
 	srv    *Server
-	key    *managedkey.Key
-	public *managedkey.Public
 	scheme wire.SignatureScheme
 
 	ctx     context.Context
@@ -27,23 +27,41 @@ type stream struct {
 	err     error
 }
 
+// place is the token that a message in parts goes to.
+type place struct {
+	key    *managedkey.Key
+	public *managedkey.Public // as it was found there
+	copy   *managedkey.Copy   // nil: the only place of the key
+}
+
+// hashesItself gives the token that is to have the message itself, if any is.
+func (s *Server) hashesItself(k *managedkey.Key, public *managedkey.Public, delegate *responder.Key, req *wire.SignRequest) (place, bool) {
+	if delegate != nil || req.Parts == nil {
+		return place{}, false
+	}
+	if k.Copies == nil {
+		return place{key: k, public: public}, public.HashedByToken(req.Scheme)
+	}
+	return s.streamTo(k, req.Scheme)
+}
+
 // errTokenEnded is what the reading of a message fails with when the token has.
 var errTokenEnded = errors.New("the token gave up")
 
 // stream opens the way to the token: whoever reads the request's parts from now
 // on gives them to the token as well.
-func (s *Server) stream(ctx context.Context, k *managedkey.Key, public *managedkey.Public, req *wire.SignRequest) (*stream, error) {
-	if err := s.tell(ctx, k); err != nil {
+func (s *Server) stream(ctx context.Context, to place, req *wire.SignRequest) (*stream, error) {
+	if err := s.tell(ctx, to.key); err != nil {
 		return nil, err
 	}
-	st := &stream{srv: s, key: k, public: public, scheme: req.Scheme, ended: make(chan struct{})}
+	st := &stream{srv: s, place: to, scheme: req.Scheme, ended: make(chan struct{})}
 	st.ctx, st.cancel = context.WithCancel(ctx)
 	fromClient, toToken := io.Pipe()
 	st.toToken = toToken
-	ask := &wire.SignRequest{Key: k.Handle, SPKI: public.ID[:], Scheme: req.Scheme, Context: req.Context, Parts: fromClient}
+	ask := &wire.SignRequest{Key: to.key.Handle, SPKI: to.public.ID[:], Scheme: req.Scheme, Context: req.Context, Parts: fromClient}
 	go func() {
 		defer close(st.ended)
-		st.answer, st.err = k.Library.Backend.Sign(st.ctx, ask)
+		st.answer, st.err = to.key.Library.Backend.Sign(st.ctx, ask)
 		fromClient.CloseWithError(errTokenEnded)
 	}()
 	req.Parts = io.TeeReader(req.Parts, toToken)
@@ -56,10 +74,10 @@ func (st *stream) sign(signed []byte) ([]byte, error) {
 	st.toToken.Close()
 	<-st.ended
 	if st.err != nil {
-		return nil, st.srv.signError(st.ctx, st.key, st.err)
+		return nil, st.failed(st.srv.signError(st.ctx, st.key, st.err))
 	}
 	if err := st.srv.checked(st.key, st.public, st.scheme, signed, st.answer.Signature); err != nil {
-		return nil, err
+		return nil, st.failed(err)
 	}
 	return st.answer.Signature, nil
 }
@@ -72,9 +90,18 @@ func (st *stream) cause(err error) error {
 	}
 	<-st.ended
 	if st.err != nil {
-		return st.srv.signError(st.ctx, st.key, st.err)
+		return st.failed(st.srv.signError(st.ctx, st.key, st.err))
 	}
 	return wire.Errorf(wire.Internal, "the token signed a message before its end")
+}
+
+// failed leaves the copy aside. The message is used up, and so the request fails;
+// the next one goes to another.
+func (st *stream) failed(err error) error {
+	if st.copy != nil && !isCode(err, wire.Busy) {
+		st.srv.isAway(st.copy, err)
+	}
+	return err
 }
 
 // end takes back what was not signed, and waits until nobody reads from the

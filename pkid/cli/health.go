@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -187,6 +188,12 @@ func (s *session) hsm() *health.HSM {
 			library.Tokens = append(library.Tokens, token)
 		}
 		h.Libraries = append(h.Libraries, library)
+	}
+	copies, _ := secret.Data["copies"].([]any)
+	for _, c := range copies {
+		fields, _ := c.(map[string]any)
+		h.Copies = append(h.Copies, health.Copy{Key: field(fields, "key"), Library: field(fields, "library"),
+			Token: cmp.Or(field(fields, "token_label"), field(fields, "token_serial"), field(fields, "slot")), Fault: field(fields, "fault")})
 	}
 	return h
 }

@@ -89,6 +89,13 @@ type Role struct {
 type HSM struct {
 	Error     string
 	Libraries []Library
+	Copies    []Copy
+}
+
+// Copy is one of the tokens of a key that is on several; Fault is why it is not
+// used.
+type Copy struct {
+	Key, Library, Token, Fault string
 }
 
 // Library is one PKCS#11 library and its tokens.

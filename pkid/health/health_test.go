@@ -112,6 +112,9 @@ func TestFindings(t *testing.T) {
 		{"hsmd", health.Critical, "PIN of token ca is locked", func(f *health.Facts) { f.HSM.Libraries[0].Tokens[0].Flags = []string{"user_pin_locked"} }},
 		{"hsmd", health.Critical, "last try", func(f *health.Facts) { f.HSM.Libraries[0].Tokens[0].Flags = []string{"user_pin_final_try"} }},
 		{"hsmd", health.Warning, "wrong user PIN", func(f *health.Facts) { f.HSM.Libraries[0].Tokens[0].Flags = []string{"user_pin_count_low"} }},
+		{"hsmd", health.Warning, "root is not signed with on token spare", func(f *health.Facts) {
+			f.HSM.Copies = []health.Copy{{Key: "root", Library: "hsm", Token: "ca"}, {Key: "root", Library: "hsm", Token: "spare", Fault: "away"}}
+		}},
 		{"ca_validity_period", health.Critical, "valid for 181 days", func(f *health.Facts) { f.Issuers[0].Certificate = root(t, 181*day) }},
 		{"ca_validity_period", health.Warning, "root root", func(f *health.Facts) { f.Issuers[0].Certificate = root(t, 300*day) }},
 		{"ca_validity_period", health.Informational, "", func(f *health.Facts) { f.Issuers[0].Certificate = root(t, 700*day) }},

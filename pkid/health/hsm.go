@@ -42,4 +42,9 @@ func checkHSM(f *Facts, r *report) {
 		}
 		r.addAt(OK, endpoint, "the library %s works; tokens: %s", l.Name, strings.Join(labels, ", "))
 	}
+	for _, c := range f.HSM.Copies {
+		if c.Fault != "" {
+			r.addAt(Warning, endpoint, "key %s is not signed with on token %s of library %s: %s", c.Key, c.Token, c.Library, c.Fault)
+		}
+	}
 }

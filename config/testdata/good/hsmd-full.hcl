@@ -95,4 +95,15 @@ managed_key "pkcs11" "luna" {
   allow_generate_key = true
   generate_mechanism = "0x80000142"
   public_key         = "file:/etc/hsmd/luna.pem"
+
+  copy {
+    token_label = "partition-2"
+    pin         = "file:/run/credentials/hsmd.service/ca-pin-2"
+  }
+  copy {
+    library   = "softhsm"
+    slot      = 4
+    login     = "none"
+    key_label = "luna-backup"
+  }
 }
