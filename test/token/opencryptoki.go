@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -70,11 +71,13 @@ func (c *OpenCryptoki) StartDaemon(t testing.TB) {
 	c.daemon = start(t, c.Command("pkcsslotd", "-f"), func() bool { return exists(c.root + "/run/pkcsslotd.socket") })
 }
 
-// StopDaemon ends it.
+// StopDaemon ends it as an administrator does.
 func (c *OpenCryptoki) StopDaemon(t testing.TB) {
 	t.Helper()
-	c.daemon.end()
-	run(t, c.Command("rm", "-f", "/run/pkcsslotd.socket", "/run/pkcsslotd.pid"))
+	if err := c.daemon.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-c.daemon.done
 }
 
 // Flags are the token's flags as pkcsconf names them: LOGIN_REQUIRED,
