@@ -8,6 +8,7 @@ package backendtest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,8 +26,9 @@ type Backend struct {
 	// messages that it recognises and never digests.
 	Worker *wire.WorkerConfig
 
-	// Types are the key types that the token can make.
-	Types []wire.KeyType
+	// Types are the key types that are made, P-256 or RSA of 2048 bits among
+	// them; Lacks are those that the token cannot make.
+	Types, Lacks []wire.KeyType
 
 	// Tool runs pkcs11-tool on the token, logged in, for what the protocol
 	// cannot do: twins, orphans, deletions. Nil leaves those cases out.
@@ -49,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) *Backend) {
 		{"Forgets", forgets},
 		{"Ambiguous", ambiguous},
 		{"Case24_NeverOverAnOrphan", neverOverAnOrphan},
+		{"Case24_NeverOverAnotherKey", neverOverAnotherKey},
+		{"Case29_RefusesWhatTheTokenLacks", refusesWhatTheTokenLacks},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -67,6 +71,32 @@ var shapes = map[wire.KeyType]struct {
 	wire.KeyP384:    {[]uint64{0x1041}, 0, "P384"},
 	wire.KeyP521:    {[]uint64{0x1041}, 0, "P521"},
 	wire.KeyEd25519: {[]uint64{0x1057}, 0, "Ed25519"},
+}
+
+// plain is the key type of tests that are not about types.
+func (b *Backend) plain() wire.KeyType {
+	if slices.Contains(b.Types, wire.KeyP256) {
+		return wire.KeyP256
+	}
+	return wire.KeyRSA2048
+}
+
+// plainKey is a definition for a key of the plain type; plainScheme signs with
+// it.
+func (b *Backend) plainKey(name string) wire.Definition {
+	return b.definition(name, b.plain(), shapes[b.plain()].mechanisms[0])
+}
+
+func (b *Backend) plainScheme() wire.SignatureScheme {
+	return schemes(b.plain(), shapes[b.plain()].mechanisms[0])[0]
+}
+
+// toolType is the plain type as pkcs11-tool spells it.
+func (b *Backend) toolType() string {
+	if b.plain() == wire.KeyP256 {
+		return "EC:prime256v1"
+	}
+	return "rsa:2048"
 }
 
 // definition is one that may generate, labelled as it is named.
@@ -111,7 +141,9 @@ func (b *Backend) made(t *testing.T, d wire.Definition) *publicKey {
 	if !answer.Created {
 		t.Fatalf("generate %s: the key was there already", d.Name)
 	}
-	return parse(t, answer.Key.PublicKey)
+	public := parse(t, answer.Key.PublicKey)
+	public.hashed = answer.Key.Hashed
+	return public
 }
 
 // wants checks a failure's code, that its text says something, and that the PIN

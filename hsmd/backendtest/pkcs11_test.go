@@ -44,6 +44,14 @@ func TestMain(m *testing.M) {
 // child starts such a process, ended with the test.
 func child(t testing.TB, env ...string) *wire.Client {
 	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), env...)
+	return serving(t, cmd)
+}
+
+// serving starts the test program by a command that may lead elsewhere first.
+func serving(t testing.TB, cmd *exec.Cmd) *wire.Client {
+	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +59,7 @@ func child(t testing.TB, env ...string) *wire.Client {
 	near, far := os.NewFile(uintptr(pair[0]), "near"), os.NewFile(uintptr(pair[1]), "far")
 	defer near.Close()
 	defer far.Close()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(append(os.Environ(), childEnv+"=1"), env...)
+	cmd.Env = append(cmd.Env, childEnv+"=1")
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{far}, os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

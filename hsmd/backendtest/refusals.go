@@ -8,12 +8,12 @@ import (
 
 // refusesRequests: what makes no sense is refused, and the key signs on.
 func refusesRequests(t *testing.T, b *Backend) {
-	public := b.made(t, b.definition("ec", wire.KeyP256, 0x1041))
-	message, err := b.message(public, wire.ECDSAP256SHA256)
+	public := b.made(t, b.plainKey("key"))
+	message, err := b.message(public, b.plainScheme())
 	if err != nil {
 		t.Fatal(err)
 	}
-	sound := func() *wire.SignRequest { return b.request("ec", public, wire.ECDSAP256SHA256, message) }
+	sound := func() *wire.SignRequest { return b.request("key", public, b.plainScheme(), message) }
 	for _, test := range []struct {
 		name   string
 		change func(*wire.SignRequest)
@@ -22,7 +22,7 @@ func refusesRequests(t *testing.T, b *Backend) {
 		{"another key's SPKI", func(r *wire.SignRequest) { r.SPKI = make([]byte, 32) }, wire.KeyChanged},
 		{"an unknown key", func(r *wire.SignRequest) { r.Key = "nobody" }, wire.UnknownKey},
 		{"a curve that the key is not on", func(r *wire.SignRequest) { r.Scheme, r.Digest = wire.ECDSAP384SHA384, sized(r.Digest, 48) }, wire.Invalid},
-		{"another mechanism's scheme", func(r *wire.SignRequest) { r.Scheme = wire.RSAPKCS1SHA256 }, wire.Invalid},
+		{"another mechanism's scheme", func(r *wire.SignRequest) { r.Scheme = wire.RSAPSSSHA256 }, wire.Invalid},
 		{"an unknown scheme", func(r *wire.SignRequest) { r.Scheme = 0x0203 }, wire.Invalid},
 	} {
 		req := sound()
@@ -38,9 +38,9 @@ func refusesRequests(t *testing.T, b *Backend) {
 			b.wants(t, "a digest of the wrong length", err, wire.Invalid)
 		}
 	}
-	_, err = b.Service.Generate(t.Context(), &wire.GenerateRequest{Key: "ec", ID: "x", Responder: true})
+	_, err = b.Service.Generate(t.Context(), &wire.GenerateRequest{Key: "key", ID: "x", Responder: true})
 	b.wants(t, "a responder's key, which is hsmd's to make", err, wire.Invalid)
-	if _, err := b.sign(t, "ec", public, wire.ECDSAP256SHA256); err != nil {
+	if _, err := b.sign(t, "key", public, b.plainScheme()); err != nil {
 		t.Errorf("after all the refusals: %v", err)
 	}
 }
@@ -55,7 +55,7 @@ func sized(digest []byte, size int) []byte {
 
 // refusesDefinitions: a definition that leads nowhere says so at its use.
 func refusesDefinitions(t *testing.T, b *Backend) {
-	b.made(t, b.definition("ec", wire.KeyP256, 0x1041))
+	b.made(t, b.plainKey("key"))
 	for _, test := range []struct {
 		name   string
 		change func(*wire.Definition)
@@ -65,12 +65,16 @@ func refusesDefinitions(t *testing.T, b *Backend) {
 		{"no-such-token", func(d *wire.Definition) {
 			d.PKCS11.TokenLabel, d.PKCS11.TokenSerial, d.PKCS11.Slot = "nowhere", "", nil
 		}, wire.Unavailable, []string{"nowhere"}}, // it may be away
-		{"rsa-for-ec", func(d *wire.Definition) {
-			d.PKCS11.KeyLabel, d.PKCS11.Mechanism, d.PKCS11.Curve, d.PKCS11.KeyBits = "ec", 0x1, "", 2048
+		{"wrong-mechanism", func(d *wire.Definition) {
+			d.PKCS11.KeyLabel = "key"
+			d.PKCS11.Mechanism, d.PKCS11.Curve, d.PKCS11.KeyBits = 0x1, "", 2048
+			if b.plain() == wire.KeyRSA2048 {
+				d.PKCS11.Mechanism, d.PKCS11.Curve, d.PKCS11.KeyBits = 0x1041, "P256", 0
+			}
 		}, wire.Invalid, nil},
 		{"not-there", func(d *wire.Definition) { d.AllowGenerateKey = false }, wire.UnknownKey, nil},
 	} {
-		d := b.definition(test.name, wire.KeyP256, 0x1041)
+		d := b.plainKey(test.name)
 		test.change(&d)
 		b.configure(t, d)
 		b.wants(t, test.name, b.find(t, test.name).Fault.Err(), test.code, test.words...)
@@ -82,29 +86,29 @@ func refusesDefinitions(t *testing.T, b *Backend) {
 // refusesAnotherPIN: a token that is logged in takes any PIN, so the backend
 // has to tell them apart.
 func refusesAnotherPIN(t *testing.T, b *Backend) {
-	public := b.made(t, b.definition("ec", wire.KeyP256, 0x1041))
-	d := b.definition("other-pin", wire.KeyP256, 0x1041)
-	d.PKCS11.KeyLabel, d.PKCS11.PIN = "ec", "not-the-pin-71c2"
+	public := b.made(t, b.plainKey("key"))
+	d := b.plainKey("other-pin")
+	d.PKCS11.KeyLabel, d.PKCS11.PIN = "key", "not-the-pin-71c2"
 	b.configure(t, d)
 	b.wants(t, "another PIN", b.find(t, d.Name).Fault.Err(), wire.LoginRefused)
-	if _, err := b.sign(t, "ec", public, wire.ECDSAP256SHA256); err != nil {
+	if _, err := b.sign(t, "key", public, b.plainScheme()); err != nil {
 		t.Errorf("the right one after that: %v", err)
 	}
 }
 
 // forgets: what is forgotten is unknown, and stays in the token.
 func forgets(t *testing.T, b *Backend) {
-	d := b.definition("ec", wire.KeyP256, 0x1041)
+	d := b.plainKey("key")
 	public := b.made(t, d)
-	if _, err := b.Service.Forget(t.Context(), &wire.ForgetRequest{Key: "ec"}); err != nil {
+	if _, err := b.Service.Forget(t.Context(), &wire.ForgetRequest{Key: "key"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.sign(t, "ec", public, wire.ECDSAP256SHA256)
+	_, err := b.sign(t, "key", public, b.plainScheme())
 	b.wants(t, "a forgotten key", err, wire.UnknownKey)
-	_, err = b.Service.Forget(t.Context(), &wire.ForgetRequest{Key: "ec"})
+	_, err = b.Service.Forget(t.Context(), &wire.ForgetRequest{Key: "key"})
 	b.wants(t, "forgotten twice", err, wire.UnknownKey)
 	b.configure(t, d)
-	if _, err := b.sign(t, "ec", public, wire.ECDSAP256SHA256); err != nil {
+	if _, err := b.sign(t, "key", public, b.plainScheme()); err != nil {
 		t.Errorf("defined again: %v", err)
 	}
 }
@@ -115,34 +119,21 @@ func ambiguous(t *testing.T, b *Backend) {
 		return
 	}
 	for _, id := range []string{"01", "02"} {
-		b.Tool(t, "--keypairgen", "--key-type", "EC:prime256v1", "--label", "twin", "--id", id)
+		b.Tool(t, "--keypairgen", "--key-type", b.toolType(), "--label", "twin", "--id", id)
 	}
-	b.configure(t, b.definition("twin", wire.KeyP256, 0x1041))
+	b.configure(t, b.plainKey("twin"))
 	b.wants(t, "two keys of one label", b.find(t, "twin").Fault.Err(), wire.Invalid)
 	_, err := b.Service.Generate(t.Context(), &wire.GenerateRequest{Key: "twin", ID: "x"})
 	b.wants(t, "a third", err, wire.Invalid)
 
-	d := b.definition("second", wire.KeyP256, 0x1041)
-	d.PKCS11.KeyLabel, d.PKCS11.KeyID = "twin", "02"
+	d := b.plainKey("second")
+	d.PKCS11.KeyLabel, d.PKCS11.KeyID, d.AllowGenerateKey = "twin", "02", false // made as one liked
 	b.configure(t, d)
 	info := b.find(t, "second")
 	if info.Fault != nil {
 		t.Fatalf("label and id together: %+v", info.Fault)
 	}
-	if _, err := b.sign(t, "second", parse(t, info.PublicKey), wire.ECDSAP256SHA256); err != nil {
+	if _, err := b.sign(t, "second", parse(t, info.PublicKey), b.plainScheme()); err != nil {
 		t.Error(err)
 	}
-}
-
-// neverOverAnOrphan: a public key alone keeps its label, for on some tokens a
-// second pair replaces what has the same name.
-func neverOverAnOrphan(t *testing.T, b *Backend) {
-	if b.Tool == nil {
-		return
-	}
-	b.Tool(t, "--keypairgen", "--key-type", "EC:prime256v1", "--label", "orphan", "--id", "05")
-	b.Tool(t, "--delete-object", "--type", "privkey", "--id", "05")
-	b.configure(t, b.definition("orphan", wire.KeyP256, 0x1041))
-	_, err := b.Service.Generate(t.Context(), &wire.GenerateRequest{Key: "orphan", ID: "x"})
-	b.wants(t, "a key over an orphan", err, wire.Invalid)
 }

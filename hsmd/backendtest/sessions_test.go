@@ -6,14 +6,10 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/hsmpki/hsmpki/hsmd/backendtest"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -66,30 +62,6 @@ func TestMoreCallersThanSessions(t *testing.T) {
 	if err := sign(t.Context(), service, "key", made.Key.PublicKey); err != nil {
 		t.Errorf("after the rush: %v", err)
 	}
-}
-
-// TestNSS runs the suite on a second implementation, which takes a parameter
-// string and replaces a key pair by the next with the same CKA_ID. It has no
-// Ed25519.
-func TestNSS(t *testing.T) {
-	const library = "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
-	backendtest.Run(t, func(t *testing.T) *backendtest.Backend {
-		dir := t.TempDir()
-		password := filepath.Join(dir, "password")
-		if err := os.WriteFile(password, []byte("pass-4e77\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.Command("certutil", "-N", "-d", "sql:"+dir, "-f", password).CombinedOutput(); err != nil {
-			t.Fatalf("certutil: %v\n%s", err, out)
-		}
-		config := worker(library)
-		config.InitArgs = "configdir='sql:" + dir + "' certPrefix='' keyPrefix='' secmod='secmod.db' flags="
-		return &backendtest.Backend{
-			Service: child(t), Worker: config,
-			Key:   wire.PKCS11Definition{Library: "nss", TokenLabel: "NSS Certificate DB", PIN: "pass-4e77"},
-			Types: []wire.KeyType{wire.KeyRSA2048, wire.KeyP256, wire.KeyP384, wire.KeyP521},
-		}
-	})
 }
 
 // TestGivingUpIsNoFault: a caller whose time is up while others have all the

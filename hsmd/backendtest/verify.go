@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ type publicKey struct {
 	key  crypto.PublicKey
 	spki []byte
 	id   [sha256.Size]byte
+
+	hashed []wire.SignatureScheme // by the token
 }
 
 func parse(t *testing.T, spki []byte) *publicKey {
@@ -80,10 +83,11 @@ func Hashed(scheme wire.SignatureScheme, message []byte) []byte {
 }
 
 // request is a signature request of the form that the backend takes: a digest
-// for a worker, a message for hsmd.
+// for a worker, a message for hsmd and
+// where the token hashes.
 func (b *Backend) request(name string, p *publicKey, scheme wire.SignatureScheme, message []byte) *wire.SignRequest {
 	req := &wire.SignRequest{Key: name, SPKI: p.id[:], Scheme: scheme}
-	if b.Worker != nil && scheme.Hash() != 0 {
+	if b.Worker != nil && scheme.Hash() != 0 && !slices.Contains(p.hashed, scheme) {
 		req.Digest = Hashed(scheme, message)
 	} else {
 		req.Message = message

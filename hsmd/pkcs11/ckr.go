@@ -73,6 +73,9 @@ func hint(call string, code p11.Error) string {
 	if call == "C_Initialize" && code == p11.CKR_GENERAL_ERROR {
 		return ": does the library find its configuration, and may this user read it?"
 	}
+	if call == "C_GenerateKeyPair" && meaning(code).class == wire.Invalid {
+		return ": the token does not support such keys"
+	}
 	if text := hints[code]; text != "" {
 		return ": " + text
 	}

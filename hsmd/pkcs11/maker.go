@@ -91,12 +91,13 @@ func notUnderstood(err error) bool {
 
 // templates are what is asked of a new key pair: in the token, private,
 // sensitive, not extractable, for signing only. What is silent here a token
-// fills in as it likes, most often with "yes".
+// fills in as it likes, most often with "yes". CKA_VERIFY and CKA_ENCRYPT of the
+// public key harm nobody, and tpm2-pkcs11 takes neither as it should be.
 func templates(label string, id []byte) (public, private []*p11.Attribute) {
 	public = []*p11.Attribute{
 		p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_PRIVATE, false),
 		p11.NewAttribute(p11.CKA_LABEL, label), p11.NewAttribute(p11.CKA_ID, id),
-		p11.NewAttribute(p11.CKA_VERIFY, true), p11.NewAttribute(p11.CKA_ENCRYPT, false), p11.NewAttribute(p11.CKA_WRAP, false),
+		p11.NewAttribute(p11.CKA_WRAP, false),
 	}
 	private = []*p11.Attribute{
 		p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_PRIVATE, true),

@@ -73,6 +73,24 @@ func isRefusal(err error) bool {
 	return false
 }
 
+// isVague tells a failure that may be of anything, a refusal too: a TPM signs
+// what it has not hashed itself only with a key that also decrypts, and its
+// library says CKR_GENERAL_ERROR.
+func isVague(err error) bool {
+	return isCKR(err, p11.CKR_GENERAL_ERROR) || isCKR(err, p11.CKR_FUNCTION_FAILED)
+}
+
+// mayHash tells whether another mechanism than this one, by which the token
+// would hash, is left for a scheme.
+func (t *token) mayHash(scheme wire.SignatureScheme, mech mechanism) bool {
+	other, exists := hashing[scheme]
+	if !exists || mech.hashes {
+		return false
+	}
+	offered, err := t.offers(p11.CKF_SIGN)
+	return err == nil && offered(other.id)
+}
+
 // numbers are the CK_ULONGs of an attribute that is an array of them.
 func numbers(raw []byte) []uint {
 	var out []uint

@@ -106,7 +106,7 @@ func (s *Service) prove(ctx context.Context, session p11.SessionHandle, k *key, 
 		return err
 	}
 	signature, call, err := s.signIn(ctx, session, k, f, mech, data)
-	if isRefusal(err) {
+	if isRefusal(err) || isVague(err) && f.token.mayHash(scheme, mech) {
 		return &refusedMechanism{mech.id, fmt.Errorf("%s: %w", call, err)}
 	}
 	if ofToken(err) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +27,7 @@ type process struct {
 	t     testing.TB
 	name  string
 	args  []string
+	via   []string // a command in front, that leads elsewhere
 	env   []string
 	log   output
 	ready func() error // says why not yet
@@ -55,7 +57,8 @@ func (o *output) String() string {
 // Launch starts the process without waiting until it answers.
 func (p *process) Launch() {
 	p.t.Helper()
-	p.cmd = exec.Command(filepath.Join(Bin(p.t), p.name), p.args...)
+	argv := slices.Concat(p.via, []string{filepath.Join(Bin(p.t), p.name)}, p.args)
+	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	// The kernel ends the daemon if the test process is killed.
@@ -76,6 +79,10 @@ func (p *process) Start() {
 	p.Launch()
 	p.WaitReady()
 }
+
+// Via puts a command in front of the next starts, which has to execute the
+// program in its own place.
+func (p *process) Via(command ...string) { p.via = command }
 
 // WaitReady waits until the process answers.
 func (p *process) WaitReady() {
