@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -49,8 +50,10 @@ func ParseHSMD(name string, text []byte) (*HSMD, error) {
 	if err := src.err(); err != nil {
 		return nil, err
 	}
+	slices.Sort(src.variables)
+	withheld := slices.Compact(src.variables)
 	for i := range c.Libraries {
-		c.Libraries[i].Withheld = src.variables
+		c.Libraries[i].Withheld = withheld
 	}
 	c.Warnings = src.warnings
 	return &c, nil

@@ -27,6 +27,7 @@ type renewal struct {
 var (
 	newStanza   = renewal{reason: "its stanza changed"}
 	newLogin    = renewal{reason: "a PIN or login changed"}
+	newSecret   = renewal{reason: "a secret comes from another variable of the environment"}
 	newFile     = renewal{reason: "its file was replaced", optional: true}
 	unseenToken = renewal{reason: "a definition names a token that the worker does not show", optional: true}
 )
@@ -199,9 +200,13 @@ func viewOf(status *wire.StatusResponse, err error) view {
 // had before, where [reloading.renew] did not say so.
 func (r *reloading) difference(c *config.Library) renewal {
 	for _, old := range r.h.cfg.Libraries {
+		secrets := old.Withheld
 		old.Place, old.Withheld = c.Place, c.Withheld
-		if reflect.DeepEqual(old, *c) {
+		switch same := reflect.DeepEqual(old, *c); {
+		case same && slices.Equal(secrets, c.Withheld):
 			return newFile
+		case same:
+			return newSecret
 		}
 	}
 	return newStanza

@@ -2,6 +2,7 @@ package test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/test/daemon"
 	"github.com/hsmpki/hsmpki/test/faultmodule"
+	"github.com/hsmpki/hsmpki/test/hostilemodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -191,4 +193,32 @@ func TestReloadLibraryReplaced(t *testing.T) {
 	renamed(string(content))
 	replaced()
 	signing.finish(t)
+}
+
+// TestReloadWithholdsSecret: a variable of the environment that the file takes a
+// secret from since a reload is not in the environment of its workers any more.
+func TestReloadWithholdsSecret(t *testing.T) {
+	t.Setenv("RELOAD_PIN", softhsm.PIN)
+	token := softhsm.New(t)
+	m := hostilemodule.New(t, "environment RELOAD_PIN")
+	library := fmt.Sprintf(`
+kms_library "pkcs11" {
+  name    = "hostile"
+  library = %q
+  env     = { HOSTILE_ORDERS = %q, HOSTILE_REPORT = %q }
+}`, m.Library, m.Env["HOSTILE_ORDERS"], m.Env["HOSTILE_REPORT"]) + daemon.Libraries(token.Store)
+	h := daemon.NewHSMD(t, library+hclKey(token, "ca"))
+	h.Start()
+	if _, err := wireClient(t, h.Socket).Status(t.Context(), &wire.StatusRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(m.Results(t)); !strings.Contains(got, "{environment RELOAD_PIN initializing done}") {
+		t.Errorf("before: %s", got)
+	}
+	m.Try(t, "environment RELOAD_PIN")
+	log := reload(t, h, library+hclKeyIn("softhsm", token, "ca", "env:RELOAD_PIN"))
+	says(t, log, `"library":"hostile","why_new":"a secret comes from another variable of the environment"`)
+	if got := fmt.Sprint(m.Results(t)); !strings.Contains(got, "{environment RELOAD_PIN initializing No such file or directory}") {
+		t.Errorf("after: %s", got)
+	}
 }

@@ -162,7 +162,7 @@ func identity(l Library) string {
 		env = append(env, fmt.Sprintf("%q=%q", name, value))
 	}
 	slices.Sort(env)
-	return fmt.Sprintf("%s %q %s %t %q %q", file, l.InitArgs, strings.Join(env, " "), l.Paths != nil, l.Paths, l.User)
+	return fmt.Sprintf("%s %q %s %q %t %q %q", file, l.InitArgs, strings.Join(env, " "), l.Withheld, l.Paths != nil, l.Paths, l.User)
 }
 
 // digest is empty for a file that cannot be read.
