@@ -46,6 +46,12 @@ func TestCase39_FaultyReload(t *testing.T) {
 			signing.waitFor(t, 2)
 		})
 	}
+	if err := os.Remove(h.Config); err != nil {
+		t.Fatal(err)
+	}
+	if log, taken := h.Reload(); taken || !strings.Contains(log, "no such file") {
+		t.Errorf("without a file: %v\n%s", taken, log)
+	}
 	log := reload(t, h, library+key)
 	says(t, log, `"changed_rules":0`)
 	signing.finish(t)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,6 +195,44 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	// What is old has gone with the last request that needed it.
 	eventually(t, "one worker is left", func() bool { return len(h.WorkerPIDs()) == 1 })
+}
+
+// TestReloadStorm sends signals faster than hsmd reloads: those that come during
+// a reload make one more, and the last file is in force in the end.
+func TestReloadStorm(t *testing.T) {
+	token := softhsm.New(t)
+	blocks := daemon.Libraries(token.Store) + hclKey(token, "ca")
+	h := daemon.NewHSMD(t, blocks)
+	h.Start()
+	signing := startSigning(t, h, "ca", "ca")
+	file := h.Config
+	for i := range 100 {
+		// As an editor does it: the file is the one or the other at any time.
+		h.Config = file + ".new"
+		h.Write(t, blocks+hclKey(token, fmt.Sprintf("key-%d", i)))
+		if err := os.Rename(h.Config, file); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(h.PID(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := wireClient(t, h.Socket)
+	eventually(t, "the last file is in force", func() bool {
+		_, err := c.Describe(t.Context(), &wire.DescribeRequest{Key: "key-99"})
+		return err == nil
+	})
+	all, err := c.Describe(t.Context(), &wire.DescribeRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all.Keys) != 2 {
+		t.Errorf("%d keys in the end, want two", len(all.Keys))
+	}
+	signing.finish(t)
+	if strings.Contains(h.Log(), "a fault in the configuration") {
+		t.Error("a file was not taken")
+	}
 }
 
 // TestRequestKeepsItsConfiguration: a message that is still on its way when its

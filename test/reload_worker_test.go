@@ -195,6 +195,32 @@ func TestReloadLibraryReplaced(t *testing.T) {
 	signing.finish(t)
 }
 
+// TestReloadConfines sets paths for a library that had none: a worker that is
+// confined takes the place of the one that is not.
+func TestReloadConfines(t *testing.T) {
+	token := softhsm.New(t)
+	library, key := daemon.Libraries(token.Store), hclKey(token, "ca")
+	h := daemon.NewHSMD(t, library+key)
+	h.Start()
+	signing := startSigning(t, h, "ca")
+	confined := func() bool {
+		pids := h.WorkerPIDs()
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pids[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(pids) == 1 && strings.Contains(string(status), "Seccomp:\t2\n")
+	}
+	if confined() {
+		t.Error("a worker is confined without paths")
+	}
+	log := reload(t, h, strings.Replace(library, "  env ", fmt.Sprintf("  paths = [%q]\n  env ", token.Dir), 1)+key)
+	says(t, log, `"library":"softhsm","why_new":"its stanza changed"`)
+	eventually(t, "the worker is confined", confined)
+	signing.waitFor(t, 5)
+	signing.finish(t)
+}
+
 // TestReloadWithholdsSecret: a variable of the environment that the file takes a
 // secret from since a reload is not in the environment of its workers any more.
 func TestReloadWithholdsSecret(t *testing.T) {
