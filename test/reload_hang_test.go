@@ -68,7 +68,10 @@ func hangNewLibrary(t *testing.T, function string) {
 		t.Errorf("a key that was defined during the reload: %v", err)
 	}
 	faults.Set(t)
-	signerOf(t, c, "slow")
+	eventually(t, "the key of the new library can be used", func() bool {
+		_, err := c.Generate(t.Context(), &wire.GenerateRequest{Key: "slow", ID: "slow"})
+		return err == nil
+	})
 }
 
 func hangNewWorker(t *testing.T, function string) {
