@@ -205,11 +205,11 @@ func TestReloadConfines(t *testing.T) {
 	signing := startSigning(t, h, "ca")
 	confined := func() bool {
 		pids := h.WorkerPIDs()
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pids[0]))
-		if err != nil {
-			t.Fatal(err)
+		if len(pids) != 1 {
+			return false
 		}
-		return len(pids) == 1 && strings.Contains(string(status), "Seccomp:\t2\n")
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pids[0])) // it may be gone by now
+		return strings.Contains(string(status), "Seccomp:\t2\n")
 	}
 	if confined() {
 		t.Error("a worker is confined without paths")
