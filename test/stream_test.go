@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -12,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,33 +42,46 @@ func (e *endless) Read(p []byte) (int, error) {
 	return 0, errors.New("stopped")
 }
 
-// TestHSMDEndlessMessages: messages that hsmd has to hold whole, and that do
-// not end, take a bounded part of its memory, and nobody is kept from signing.
+// TestHSMDEndlessMessages: long messages that do not end take a bounded part of
+// hsmd's memory, the more so those that it has to hold whole, and nobody is kept
+// from signing.
 func TestHSMDEndlessMessages(t *testing.T) {
 	token := softhsm.New(t)
 	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+daemon.WireKeys+daemon.InternalKeys(token))
 	h.Start()
-	p := &daemon.Pair{Token: token, HSMD: h}
-	s := newSigner(t, p)
+	s := newSigner(t, &daemon.Pair{Token: token, HSMD: h})
+	t.Run("held", func(t *testing.T) {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		endlessMessages(t, h, s, wire.KeyEd25519, wire.Ed25519, revocationList(t, key), 4)
+	})
+	t.Run("hashed", func(t *testing.T) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		endlessMessages(t, h, s, wire.KeyP256, wire.ECDSAP256SHA256, revocationList(t, key), 16)
+	})
+}
+
+// endlessMessages has as many messages under way as one user may, over as many
+// connections, none of which ends.
+func endlessMessages(t *testing.T, h *daemon.HSMD, s *signer, kind wire.KeyType, scheme wire.SignatureScheme, list []byte, most int) {
 	tbs := tbsCertificate(t, s)
-	made, err := s.Generate(t.Context(), &wire.GenerateRequest{ID: "endless", Type: wire.KeyEd25519})
+	made, err := s.Generate(t.Context(), &wire.GenerateRequest{ID: "endless-" + strings.ToLower(string(kind)), Type: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
 	spki := sha256.Sum256(made.Key.PublicKey)
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := revocationList(t, key)
 	request := func(parts io.Reader) *wire.SignRequest {
-		return &wire.SignRequest{Key: made.Key.Definition.Name, SPKI: spki[:], Scheme: wire.Ed25519, Parts: parts}
+		return &wire.SignRequest{Key: made.Key.Definition.Name, SPKI: spki[:], Scheme: scheme, Parts: parts}
 	}
 	if _, err := s.Sign(t.Context(), request(bytes.NewReader(list))); err != nil {
 		t.Fatalf("a long revocation list: %v", err)
 	}
 
-	const most = 4
 	stop, begun, ended := make(chan struct{}), make(chan struct{}, most), make(chan error, most)
 	for range most {
 		c := wireClient(t, h.Socket)

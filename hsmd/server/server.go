@@ -65,7 +65,7 @@ type Server struct {
 	mu      sync.Mutex
 	open    map[*connection]struct{}
 	perUser map[uint32]int
-	held    map[uint32]int // messages that are held whole, of each user
+	held    map[uint32]held // signatures under way, of each user
 	running sync.WaitGroup
 }
 
@@ -85,7 +85,7 @@ func New(c Config) (*Server, error) {
 		store:    c.Store, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
-		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]int{},
+		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]held{},
 	}
 	if s.maxConnections == 0 {
 		s.maxConnections = 256
@@ -223,22 +223,39 @@ func (s *Server) leave(c *connection) {
 	}
 }
 
-// hold takes one of a user's places for messages that are held whole; release
-// gives it back.
-func (s *Server) hold(uid uint32) bool {
+// held counts the signatures that one user has under way, those among them whose
+// message comes in parts, and of these those that are held whole.
+type held struct{ all, long, whole int }
+
+// hold takes one of a user's places for signatures under way; release gives it
+// back. long says that the message comes in parts, whole that the key or scheme
+// is given the message itself.
+func (s *Server) hold(uid uint32, long, whole bool) (release func(), err error) {
+	one := held{all: 1}
+	if long {
+		if one.long = 1; whole {
+			one.whole = 1
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held[uid] >= maxHeld {
-		return false
+	now := s.held[uid].plus(one, 1)
+	switch {
+	case now.all > maxSigning:
+		return nil, &wire.Error{Code: wire.Busy, RetryAfter: time.Second, Message: "too many signatures at once"}
+	case now.long > maxLong || now.whole > maxHeld:
+		return nil, &wire.Error{Code: wire.Busy, RetryAfter: time.Second, Message: "too many long messages at once"}
 	}
-	s.held[uid]++
-	return true
+	s.held[uid] = now
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.held[uid] = s.held[uid].plus(one, -1); s.held[uid].all == 0 {
+			delete(s.held, uid)
+		}
+	}, nil
 }
 
-func (s *Server) release(uid uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.held[uid]--; s.held[uid] == 0 {
-		delete(s.held, uid)
-	}
+func (h held) plus(o held, n int) held {
+	return held{h.all + n*o.all, h.long + n*o.long, h.whole + n*o.whole}
 }

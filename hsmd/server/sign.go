@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"time"
 
 	_ "crypto/sha512" // SHA-384 and SHA-512 for crypto.Hash
 
@@ -21,11 +20,14 @@ import (
 )
 
 // MaxWhole bounds a message whose scheme signs the message itself, and which is
-// therefore held whole; maxHeld is how many of those that come in parts one
-// user may have under way, on all his connections together.
+// therefore held whole. The others bound what one user may have under way, on
+// all his connections together: requests, of which each holds its message; those
+// that come in parts, of which up to a MiB is held; and those held whole.
 const (
-	MaxWhole = 16 << 20
-	maxHeld  = 4
+	MaxWhole   = 16 << 20
+	maxSigning = 1024
+	maxLong    = 16
+	maxHeld    = 4
 )
 
 // Sign is what hsmd is for. The order is the design: nothing reaches a key that
@@ -60,12 +62,11 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	// Step 4: what is to be signed? Read to the end, and hashed on the way. What
 	// the token hashes itself goes there meanwhile, all but its end.
 	place, toToken := c.srv.hashesItself(k, public, delegate, req)
-	if toToken || req.Parts != nil && req.Scheme.Hash() == 0 {
-		if !c.srv.hold(c.peer.UID) {
-			return nil, &wire.Error{Code: wire.Busy, RetryAfter: time.Second, Message: "too many long messages at once for a key or scheme that is given the message itself"}
-		}
-		defer c.srv.release(c.peer.UID)
+	release, err := c.srv.hold(c.peer.UID, req.Parts != nil, toToken || req.Scheme.Hash() == 0)
+	if err != nil {
+		return nil, err
 	}
+	defer release()
 	var stream *stream
 	if toToken {
 		if stream, err = c.srv.stream(ctx, place, req); err != nil {

@@ -206,3 +206,39 @@ func TestTestMessage(t *testing.T) {
 	_, err = h.as(own).Sign(context.Background(), &wire.SignRequest{Key: "root", SPKI: spkiID(t, key.Public()), Scheme: wire.ECDSAP256SHA256, Message: a.Message})
 	want(t, err, wire.Invalid, "tag 0x20")
 }
+
+// TestSignaturesAtOnce: one user may have many signatures under way, over as
+// many connections as he likes, but not without end.
+func TestSignaturesAtOnce(t *testing.T) {
+	h := start(t, everything)
+	key := h.give("root", "P256")
+	certificate, _ := messages(t, x509.ECDSAWithSHA256, key, now)
+	sign := func() error {
+		_, err := h.as(own).Sign(context.Background(), &wire.SignRequest{Key: "root", SPKI: spkiID(t, key.Public()), Scheme: wire.ECDSAP256SHA256, Message: certificate})
+		return err
+	}
+	if err := sign(); err != nil {
+		t.Fatal(err)
+	}
+	const most = 1024
+	answers := make(chan error, most+1)
+	h.token.mu.Lock() // nothing is signed now
+	for range most + 1 {
+		go func() { answers <- sign() }()
+	}
+	select {
+	case err := <-answers:
+		want(t, err, wire.Busy, "too many signatures at once")
+	case <-time.After(30 * time.Second):
+		t.Errorf("%d signatures at once were taken on", most+1)
+	}
+	h.token.mu.Unlock()
+	for range most {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := sign(); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}

@@ -73,9 +73,9 @@ func rawCRL(kind crl.Kind, pem bool) handlerFunc {
 	}
 }
 
-// maxInJSON is how large a list may be to be put into JSON, which is held
-// whole, in octets of its DER.
-const maxInJSON = 8 << 20
+// maxInJSON is how large a list may be to be put into JSON, in octets of its
+// DER. That is held whole, several times over, for every stranger who asks.
+const maxInJSON = 1 << 20
 
 // pemCRL gives a list as a text, "" where there is none.
 func (r *request) pemCRL(kind crl.Kind) (text string, err error) {

@@ -19,7 +19,7 @@ type Content struct {
 	Tag string
 
 	list *list
-	get  func(part uint32) ([]byte, error)
+	get  func(part uint32) (*part, error)
 }
 
 // Read calls fn with the list. What it is given can be read until it returns.
@@ -35,8 +35,8 @@ func (h *Handle) Read(ctx context.Context, fn func(*Content) error) error {
 		}
 		return fn(&Content{
 			Number: l.Number, Size: l.Size, Modified: modified(l), Tag: string(h.kind) + "-" + strconv.FormatUint(l.Number, 10), list: l,
-			get: func(part uint32) ([]byte, error) {
-				return r.Get(h.u.space.CRLData(string(h.g), string(h.kind), l.Number, part))
+			get: func(n uint32) (*part, error) {
+				return h.u.inHand.get(r, h.u.space.CRLData(string(h.g), string(h.kind), l.Number, n))
 			},
 		})
 	})
@@ -57,7 +57,8 @@ func (c *Content) PEM() io.ReadSeeker { return newPEMReader(c.DER(), c.Size) }
 type derReader struct {
 	c    *Content
 	at   int64
-	part []byte // that the octet at at is in, from there on
+	part *part  // that the octet at at is in
+	rest []byte // of it, from there on
 }
 
 // Read implements [io.Reader].
@@ -65,13 +66,13 @@ func (d *derReader) Read(p []byte) (int, error) {
 	if d.at >= d.c.Size {
 		return 0, io.EOF
 	}
-	if len(d.part) == 0 {
+	if len(d.rest) == 0 {
 		if err := d.open(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p, d.part)
-	d.part, d.at = d.part[n:], d.at+int64(n)
+	n := copy(p, d.rest)
+	d.rest, d.at = d.rest[n:], d.at+int64(n)
 	return n, nil
 }
 
@@ -87,10 +88,10 @@ func (d *derReader) open() error {
 	if err != nil {
 		return err
 	}
-	if d.at-begins >= int64(len(part)) {
+	if d.at-begins >= int64(len(part.octets)) {
 		return errors.New("a part of a CRL is damaged")
 	}
-	d.part = part[d.at-begins:]
+	d.part, d.rest = part, part.octets[d.at-begins:]
 	return nil
 }
 
@@ -98,7 +99,7 @@ func (d *derReader) open() error {
 func (d *derReader) Seek(offset int64, whence int) (int64, error) {
 	at, err := seek(offset, whence, d.at, d.c.Size)
 	if err == nil && at != d.at {
-		d.at, d.part = at, nil
+		d.at, d.part, d.rest = at, nil, nil
 	}
 	return at, err
 }

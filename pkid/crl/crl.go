@@ -59,6 +59,7 @@ type Updater struct {
 	cfg       Settings
 	space     store.Keyspace
 	inventory inventory.Inventory
+	inHand    inHand
 
 	ctx    context.Context // of what is made in the background
 	cancel context.CancelFunc

@@ -45,7 +45,7 @@ func (p *pemReader) Read(out []byte) (int, error) {
 }
 
 // pemLines is how many lines are encoded at once.
-const pemLines = 1024
+const pemLines = 256
 
 // fill makes the characters from at on: of a boundary, or of some lines.
 func (p *pemReader) fill() error {

@@ -1,0 +1,58 @@
+package crl_test
+
+import (
+	"context"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/hsmpki/hsmpki/pkid/crl"
+)
+
+// TestSlowReaders: readers who read slowly, as many as like, hold no copy each of
+// what they read.
+func TestSlowReaders(t *testing.T) {
+	a := open(t)
+	var many []int64
+	for n := range int64(8_000) {
+		many = append(many, 1<<40+n)
+	}
+	a.mustRevoke(many...)
+	handle, err := a.Latest(t.Context(), group, crl.Complete)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const readers = 400
+	var whole int64
+	reading, stop, ended := make(chan int64, readers), make(chan struct{}), make(chan error, readers)
+	for range readers {
+		go func() {
+			ended <- handle.Read(context.Background(), func(c *crl.Content) error {
+				octets := c.DER()
+				_, err := io.ReadFull(octets, make([]byte, 1000))
+				reading <- c.Size
+				<-stop
+				runtime.KeepAlive(octets)
+				return err
+			})
+		}()
+	}
+	for range readers {
+		whole = <-reading
+	}
+	var held runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&held)
+	close(stop)
+	for range readers {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	var free runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&free)
+	if size := int64(held.HeapAlloc) - int64(free.HeapAlloc); size > readers/2*whole {
+		t.Errorf("%d readers of %d octets hold %d", readers, whole, size)
+	}
+}
