@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,16 +22,16 @@ import (
 // parties fetch CRLs; url is where.
 func onTCP(t *testing.T) (p *daemon.Pair, url string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := freePort(t)
 	token := softhsm.New(t)
 	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+daemon.WireKeys)
 	h.Start()
-	pkid := daemon.NewPKID(t, h, fmt.Sprintf("listener \"tcp\" {\n  address     = %q\n  tls_disable = true\n}\n", address))
+	pkid := daemon.NewPKID(t, h, fmt.Sprintf(`listener "tcp" {
+  address                          = %q
+  tls_disable                      = true
+  x_forwarded_for_authorized_addrs = "127.0.0.1"
+}
+`, address))
 	pkid.Start()
 	return &daemon.Pair{Token: token, HSMD: h, PKID: pkid}, "http://" + address
 }
