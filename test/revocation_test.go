@@ -268,6 +268,9 @@ func dated(t *testing.T, url string) *http.Response {
 		if resp := get(t, url, header); resp.StatusCode != 304 {
 			t.Errorf("%s, with %v: %s", url, header, resp.Status)
 		}
+		if kept := resp.Header.Get("Cache-Control"); kept != "no-cache" {
+			t.Errorf("%s: Cache-Control is %q, which keeps caches from asking", url, kept)
+		}
 	}
 	return resp
 }
