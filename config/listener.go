@@ -36,6 +36,13 @@ type Listener struct {
 	// clients' certificates are checked against.
 	TLSClientCAFile string
 
+	// XForwardedForAuthorizedAddrs (x_forwarded_for_authorized_addrs) are the
+	// addresses, or ranges in CIDR, of proxies in front of a TCP socket: of a
+	// request from there the sender is the last address of X-Forwarded-For that
+	// is none of them. From anywhere else the header is not heeded. It is
+	// for logs and for limits of what one sender may ask, never for rights.
+	XForwardedForAuthorizedAddrs []string
+
 	Place Place
 }
 
@@ -55,6 +62,7 @@ func readListener(b *block, to *[]Listener) {
 		b.str("tls_key_file", &l.TLSKeyFile)
 		b.boolean("tls_disable", &l.TLSDisable)
 		b.str("tls_client_ca_file", &l.TLSClientCAFile)
+		b.commaList("x_forwarded_for_authorized_addrs", &l.XForwardedForAuthorizedAddrs)
 	default:
 		b.faultf("", "listener %q: the types are \"unix\" and, for pkid, \"tcp\"", l.Type)
 		return

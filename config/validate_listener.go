@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -48,6 +49,11 @@ func (c checker) tcp(l Listener) {
 		c.faultf(l.Place, "address", `address must be host:port, such as "127.0.0.1:8200"`)
 		return
 	}
+	for _, text := range l.XForwardedForAuthorizedAddrs {
+		if _, err := ParseRange(text); err != nil {
+			c.faultf(l.Place, "x_forwarded_for_authorized_addrs", "x_forwarded_for_authorized_addrs: %q is neither an address nor a range such as 10.0.0.0/8", text)
+		}
+	}
 	if l.TLSDisable {
 		if !loopback(host) {
 			c.faultf(l.Place, "tls_disable", "tls_disable is taken only for a loopback address, such as 127.0.0.1")
@@ -65,6 +71,18 @@ func (c checker) tcp(l Listener) {
 	c.absolute(l.Place, "tls_cert_file", l.TLSCertFile)
 	c.absolute(l.Place, "tls_key_file", l.TLSKeyFile)
 	c.absolute(l.Place, "tls_client_ca_file", l.TLSClientCAFile)
+}
+
+// ParseRange reads an address, or a range of addresses in CIDR.
+func ParseRange(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return addr.Unmap().Prefix(addr.Unmap().BitLen())
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err == nil && prefix != prefix.Masked() {
+		err = fmt.Errorf("%s has bits beyond its length", text)
+	}
+	return prefix, err
 }
 
 func loopback(host string) bool {

@@ -39,13 +39,37 @@ func consulTemplate(t *testing.T) string {
 }
 
 // TestConsulTemplate has consul-template write a certificate, its key and its
-// CA, once, over the Unix socket.
+// CA's chain, once, over the Unix socket: of a root and of an intermediate.
 func TestConsulTemplate(t *testing.T) {
 	program := consulTemplate(t)
-	p := daemon.Start(t)
-	ca(t, p)
+	p, csr := hierarchy(t)
+	signed := p.PKID.Must(t, "POST", "pki/root/sign-intermediate", map[string]any{"csr": csr, "common_name": "Mid", "ttl": "8760h"})
+	set := p.PKID.Must(t, "POST", "pki/intermediate/set-signed", map[string]any{"certificate": signed.String(t, "certificate")})
+	for role, issuer := range map[string]any{"web": "default", "below": set.Data["imported_issuers"].([]any)[0]} {
+		p.PKID.Must(t, "POST", "pki/roles/"+role, map[string]any{"allowed_domains": "example.com", "allow_subdomains": true, "key_type": "ec", "issuer_ref": issuer})
+	}
+	for role, length := range map[string]int{"web": 2, "below": 3} {
+		text := runConsulTemplate(t, program, p.PKID, fmt.Sprintf(`{{ with pkiCert "pki/issue/%s" "common_name=ct.example.com" "ttl=24h" }}{{ .Cert }}{{ range .CAChain }}{{ . }}
+{{ end }}{{ .Key }}{{ end }}`, role))
+		pair, err := tls.X509KeyPair(text, text)
+		if err != nil {
+			t.Fatalf("%s: %v in\n%s", role, err, text)
+		}
+		if len(pair.Certificate) != length {
+			t.Errorf("%s: %d certificates, want %d", role, len(pair.Certificate), length)
+		}
+		if err := pair.Leaf.VerifyHostname("ct.example.com"); err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+	check.CA(t, p)
+}
+
+// runConsulTemplate gives what it makes of a template.
+func runConsulTemplate(t *testing.T, program string, pkid *daemon.PKID, template string) []byte {
+	t.Helper()
 	dir := t.TempDir()
-	template := `{{ with pkiCert "pki/issue/web" "common_name=ct.example.com" "ttl=24h" }}{{ .Cert }}{{ .CA }}{{ .Key }}{{ end }}`
+	result, file := filepath.Join(dir, "web.pem"), filepath.Join(dir, "ct.hcl")
 	config := fmt.Sprintf(`
 vault {
   address      = %q
@@ -57,30 +81,18 @@ template {
   contents    = %q
   destination = %q
 }
-`, p.PKID.Addr(), template, filepath.Join(dir, "web.pem"))
-	file := filepath.Join(dir, "ct.hcl")
+`, pkid.Addr(), template, result)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	run := exec.Command(program, "-once", "-config", file)
-	run.Env = append(os.Environ(), p.PKID.Env()...)
-	out, err := run.CombinedOutput()
-	if err != nil {
+	run.Env = append(os.Environ(), pkid.Env()...)
+	if out, err := run.CombinedOutput(); err != nil {
 		t.Fatalf("consul-template: %v\n%s", err, out)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "web.pem"))
+	text, err := os.ReadFile(result)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := tls.X509KeyPair(text, text)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	if len(pair.Certificate) != 2 {
-		t.Errorf("%d certificates, want the leaf and the CA", len(pair.Certificate))
-	}
-	if err := pair.Leaf.VerifyHostname("ct.example.com"); err != nil {
-		t.Error(err)
-	}
-	check.CA(t, p)
+	return text
 }

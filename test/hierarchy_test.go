@@ -221,3 +221,40 @@ func TestHierarchyWithoutHSMD(t *testing.T) {
 	}
 	check.CA(t, p)
 }
+
+// TestEnormousValues: of a value that is far too long the answer names the
+// parameter, and repeats a part at most.
+func TestEnormousValues(t *testing.T) {
+	p, csr := hierarchy(t)
+	long := strings.Repeat("a", 300_000)
+	type body = map[string]any
+	key := func(field string) body {
+		d := definition(p, "long")
+		d[field] = long
+		return d
+	}
+	for _, c := range []struct {
+		path  string
+		body  body
+		words string
+	}{
+		{"pki/roles/r", body{"ttl": long}, `field "ttl"`},
+		{"pki/roles/r", body{"not_after": long}, "not_after: "},
+		{"pki/roles/r", body{"lint": long}, "lint: unknown mode"},
+		{"pki/config/keys", body{"default": long}, "unable to find PKI key for reference: a"},
+		{"pki/root/generate/kms", body{"common_name": "x", "managed_key_name": long}, "managed_key_name: a value of 300000 octets"},
+		{"pki/keys/generate/kms", body{"managed_key_id": long}, "managed_key_id: a value of 300000 octets"},
+		{"pki/root/sign-intermediate", body{"csr": csr, "max_path_length": long}, `field "max_path_length"`},
+		{"sys/managed-keys/pkcs11/long", key("curve"), "curve: a value of 300000 octets"},
+		{"sys/managed-keys/pkcs11/long", key("pin"), "pin: a value of 300000 octets"},
+		{"sys/managed-keys/pkcs11/long", key("library"), "library: a value of 300000 octets"},
+	} {
+		a := p.PKID.Refused(t, "POST", c.path, c.body, 400, c.words)
+		if n := len(a.Body); n > 10_000 {
+			t.Errorf("%s, %q: an answer of %d octets", c.path, c.words, n)
+		}
+	}
+	if n := len(p.PKID.Log()); n > 300_000 {
+		t.Errorf("the log has %d octets", n)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"os"
 	"os/exec"
@@ -150,6 +151,33 @@ func TestOCSP(t *testing.T) {
 	}
 	if status, _, _, _ := c.send("GET", "", nil); status != http.StatusMethodNotAllowed {
 		t.Errorf("GET without a query: %d", status)
+	}
+}
+
+// TestOCSPBehindProxy: who asks too much through a proxy is refused, and others
+// that come through it are not.
+func TestOCSPBehindProxy(t *testing.T) {
+	c := startOCSP(t)
+	never := *c.root
+	never.SerialNumber = big.NewInt(1)
+	query := c.query(&never, c.root)
+	from := func(sender string) int {
+		status, _, _, _ := c.send("POST", "", query, "X-Forwarded-For", sender)
+		return status
+	}
+	asked := 0
+	for ; asked < 2000 && from("198.51.100.7") == http.StatusOK; asked++ {
+	}
+	if asked < 100 || asked == 2000 {
+		t.Errorf("%d queries of one sender were answered", asked)
+	}
+	if status := from("192.0.2.1, 198.51.100.7"); status != http.StatusTooManyRequests {
+		t.Errorf("the same, who claims to be a proxy: %d", status)
+	}
+	for _, other := range []string{"198.51.100.8", "2001:db8::1"} {
+		if status := from(other); status != http.StatusOK {
+			t.Errorf("%s: %d", other, status)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,16 +22,16 @@ import (
 // parties fetch CRLs; url is where.
 func onTCP(t *testing.T) (p *daemon.Pair, url string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := freePort(t)
 	token := softhsm.New(t)
 	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+daemon.WireKeys)
 	h.Start()
-	pkid := daemon.NewPKID(t, h, fmt.Sprintf("listener \"tcp\" {\n  address     = %q\n  tls_disable = true\n}\n", address))
+	pkid := daemon.NewPKID(t, h, fmt.Sprintf(`listener "tcp" {
+  address                          = %q
+  tls_disable                      = true
+  x_forwarded_for_authorized_addrs = "127.0.0.1"
+}
+`, address))
 	pkid.Start()
 	return &daemon.Pair{Token: token, HSMD: h, PKID: pkid}, "http://" + address
 }
@@ -268,6 +267,9 @@ func dated(t *testing.T, url string) *http.Response {
 	for _, header := range []map[string]string{{"If-Modified-Since": resp.Header.Get("Last-Modified")}, {"If-None-Match": resp.Header.Get("ETag")}} {
 		if resp := get(t, url, header); resp.StatusCode != 304 {
 			t.Errorf("%s, with %v: %s", url, header, resp.Status)
+		}
+		if kept := resp.Header.Get("Cache-Control"); kept != "no-cache" {
+			t.Errorf("%s: Cache-Control is %q, which keeps caches from asking", url, kept)
 		}
 	}
 	return resp

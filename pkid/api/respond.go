@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/issuance"
@@ -78,19 +80,33 @@ func envelope(r *request, a *answer) any {
 // not told.
 func (h *Handler) respondError(w http.ResponseWriter, r *request, err error) {
 	e, hidden := h.refusal(r, err)
+	said := shortened(err.Error())
 	if hidden {
-		h.Log.Error("request failed", "request_id", r.id, "operation", string(r.op), "path", r.path, "peer", r.who.remote, "error", err)
+		h.Log.Error("request failed", "request_id", r.id, "operation", string(r.op), "path", r.path, "peer", r.who.remote, "error", said)
 	} else {
-		h.Log.Debug("request refused", "request_id", r.id, "operation", string(r.op), "path", r.path, "peer", r.who.remote, "status", e.Status, "error", err)
+		h.Log.Debug("request refused", "request_id", r.id, "operation", string(r.op), "path", r.path, "peer", r.who.remote, "status", e.Status, "error", said)
 	}
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
-	texts := e.Errors
-	if texts == nil {
-		texts = []string{}
+	texts := []string{}
+	for _, text := range e.Errors {
+		texts = append(texts, shortened(text))
 	}
 	h.writeJSON(w, r, e.Status, map[string]any{"errors": texts})
+}
+
+// longestText is how many octets an error may have before the middle of it is
+// left out: many repeat what was asked for, which may be megabytes.
+const longestText = 4096
+
+func shortened(text string) string {
+	if len(text) <= longestText {
+		return text
+	}
+	const end = 512
+	out := fmt.Sprintf("%s… (%d octets are left out here) …%s", text[:longestText-end], len(text)-longestText, text[len(text)-end:])
+	return strings.ToValidUTF8(out, "") // a character may have been cut
 }
 
 // refusal is the table of errors: what each kind is to the client, and whether

@@ -29,6 +29,7 @@ func (h *Handler) sendStream(w http.ResponseWriter, req *http.Request, r *reques
 		begun = true
 		w.Header().Set("Content-Type", a.contentType)
 		w.Header().Set("ETag", `"`+s.tag+`"`)
+		w.Header().Set("Cache-Control", "no-cache") // it may be kept, and asked about each time
 		if h.Now().Before(s.modified) {
 			s.modified = time.Time{} // it could change within this second
 		}

@@ -13,6 +13,10 @@ import (
 // generate_random.
 var keyUsages = []string{"encrypt", "decrypt", "sign", "verify", "wrap", "unwrap", "mac", "random"}
 
+// maxField bounds a text of a definition, in octets; all of them go to hsmd in
+// one frame.
+const maxField = 4096
+
 // definitionOf reads the fields of a key of type pkcs11. Whether they go
 // together is hsmd's to say.
 func definitionOf(p *vaultapi.Params, name string) (*wire.Definition, error) {
@@ -28,6 +32,11 @@ func definitionOf(p *vaultapi.Params, name string) (*wire.Definition, error) {
 			KeyBits: p.Int("key_bits", 0), Curve: p.String("curve"),
 			ForceRWSession: p.Bool("force_rw_session", false), MaxParallel: p.Int("max_parallel", 0),
 		},
+	}
+	for _, field := range []string{"library", "token_label", "token_serial", "pin", "login", "key_label", "key_id", "curve"} {
+		if n := len(p.String(field)); n > maxField {
+			return nil, vaultapi.BadRequest("%s: a value of %d octets, where %d are possible", field, n, maxField)
+		}
 	}
 	var err error
 	if p.Has("slot") {

@@ -53,7 +53,15 @@ func (v *view) internalKey(name string) *Key {
 	return nil
 }
 
+// maxManaged bounds the name and the UUID of a managed key, in octets.
+const maxManaged = 255
+
 func (a *Authority) describe(ctx context.Context, name, uuid string) (*wire.KeyInfo, error) {
+	for field, value := range map[string]string{"managed_key_name": name, "managed_key_id": uuid} {
+		if len(value) > maxManaged {
+			return nil, refuse("%s: a value of %d octets, where %d are possible", field, len(value), maxManaged)
+		}
+	}
 	// All that this client may use are asked for only where a UUID is to be
 	// found among them.
 	response, err := a.cfg.Keys.Describe(ctx, &wire.DescribeRequest{Key: name})

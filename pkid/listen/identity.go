@@ -3,6 +3,10 @@ package listen
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
@@ -14,17 +18,66 @@ type Identity struct {
 	Peer *unixsock.Peer
 
 	// Remote is the address that a TCP connection came from, "" for a Unix
-	// socket. It is for logs only.
+	// socket; of a request through a proxy, that of the proxy's client. It is for
+	// logs and limits, not for rights.
 	Remote string
 }
 
-type identityKey struct{}
+type (
+	identityKey struct{}
+	proxiesKey  struct{} // the proxies that a connection may come from
+)
 
 // IdentityOf tells who sent the request whose context this is. The zero
 // Identity is a stranger.
 func IdentityOf(ctx context.Context) Identity {
 	who, _ := ctx.Value(identityKey{}).(Identity)
 	return who
+}
+
+// withProxies is http.Server's BaseContext.
+func withProxies(l net.Listener) context.Context {
+	ctx := context.Background()
+	if l, ok := l.(*listener); ok {
+		ctx = context.WithValue(ctx, proxiesKey{}, l.proxies)
+	}
+	return ctx
+}
+
+// behindProxies has a request from a proxy count as its client's.
+func behindProxies(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxies, _ := r.Context().Value(proxiesKey{}).([]netip.Prefix)
+		who := IdentityOf(r.Context())
+		if from, err := netip.ParseAddrPort(who.Remote); err == nil && within(proxies, from.Addr()) {
+			if client, ok := forwardedFor(r.Header, proxies); ok {
+				who.Remote = client.String()
+				r = r.WithContext(context.WithValue(r.Context(), identityKey{}, who))
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// forwardedFor finds the last address that is no proxy's. What stands before it
+// comes from that client, who may write there what he likes.
+func forwardedFor(header http.Header, proxies []netip.Prefix) (netip.Addr, bool) {
+	hops := strings.Split(strings.Join(header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		if !within(proxies, addr) {
+			return addr.Unmap(), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+func within(ranges []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // withIdentity is http.Server's ConnContext: the kernel is asked once for each

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -46,6 +47,7 @@ type Listeners struct {
 type listener struct {
 	net.Listener
 	config      config.Listener
+	proxies     []netip.Prefix
 	certificate atomic.Pointer[tls.Certificate] // nil without TLS
 }
 
@@ -87,6 +89,13 @@ func open(c config.Listener) (*listener, error) {
 // loopback interface.
 func (l *listener) openTCP() error {
 	c := l.config
+	for _, text := range c.XForwardedForAuthorizedAddrs {
+		proxies, err := config.ParseRange(text)
+		if err != nil {
+			return c.Place.Errorf("x_forwarded_for_authorized_addrs", "listener: %v", err)
+		}
+		l.proxies = append(l.proxies, proxies)
+	}
 	if !c.TLSDisable {
 		certificate, err := certificateOf(c)
 		if err != nil {
@@ -151,7 +160,8 @@ func (ls *Listeners) Addrs() []net.Addr {
 // closes everything.
 func (ls *Listeners) Serve(ctx context.Context, handler http.Handler, grace time.Duration) error {
 	server := &http.Server{
-		Handler:           withDeadlines(handler),
+		Handler:           withDeadlines(behindProxies(handler)),
+		BaseContext:       withProxies,
 		ConnContext:       withIdentity,
 		ReadHeaderTimeout: headerBudget,
 		IdleTimeout:       idleBudget,

@@ -108,6 +108,65 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// TestProxies: what a proxy says of its client is heeded, what anybody else says
+// is not.
+func TestProxies(t *testing.T) {
+	plain, behind, nested := plainListener(), plainListener(), plainListener()
+	behind.XForwardedForAuthorizedAddrs = []string{"127.0.0.1"}
+	nested.XForwardedForAuthorizedAddrs = []string{"127.0.0.0/8", "2001:db8:1::/48"}
+	listeners, err := listen.Open([]config.Listener{plain, behind, nested}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- listeners.Serve(ctx, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, listen.IdentityOf(r.Context()).Remote)
+		}), 5*time.Second)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	const own = "127.0.0.1:"
+	for _, c := range []struct {
+		listener int
+		header   []string
+		want     string // the beginning
+	}{
+		{0, nil, own},
+		{0, []string{"198.51.100.7"}, own},
+		{1, nil, own},
+		{1, []string{""}, own},
+		{1, []string{"198.51.100.7"}, "198.51.100.7"},
+		{1, []string{"2001:db8::7"}, "2001:db8::7"},
+		{1, []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		{1, []string{"192.0.2.1, 198.51.100.7"}, "198.51.100.7"}, // whom the client claims to be does not count
+		{1, []string{"192.0.2.1", "198.51.100.7"}, "198.51.100.7"},
+		{1, []string{"no address, 198.51.100.7"}, "198.51.100.7"},
+		{1, []string{"198.51.100.7, no address"}, own},
+		{1, []string{"198.51.100.7, 127.0.0.2"}, "127.0.0.2"},
+		{2, []string{"192.0.2.1, 198.51.100.7, 2001:db8:1::1, 127.0.0.2"}, "198.51.100.7"},
+		{2, []string{"127.0.0.3"}, own},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://x/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header["X-Forwarded-For"] = c.header
+		resp, err := client(t, listeners.Addrs()[c.listener], nil).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !strings.HasPrefix(string(got), c.want) || c.want != own && string(got) != c.want {
+			t.Errorf("listener %d, %q: %s, want %s", c.listener, c.header, got, c.want)
+		}
+	}
+}
+
 // TestRefusedListeners: an error names the file's place and what is wrong, and
 // those that were open before it are closed again.
 func TestRefusedListeners(t *testing.T) {

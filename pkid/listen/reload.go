@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hsmpki/hsmpki/config"
@@ -65,7 +66,8 @@ func (ls *Listeners) NeedRestart(configured []config.Listener) (changes []error)
 			continue
 		}
 		meant[l] = true
-		if old := l.config; c.TLSDisable != old.TLSDisable || c.SocketMode != old.SocketMode || c.SocketUser != old.SocketUser || c.SocketGroup != old.SocketGroup {
+		if old := l.config; c.TLSDisable != old.TLSDisable || c.SocketMode != old.SocketMode || c.SocketUser != old.SocketUser || c.SocketGroup != old.SocketGroup ||
+			!slices.Equal(c.XForwardedForAuthorizedAddrs, old.XForwardedForAuthorizedAddrs) {
 			changes = append(changes, c.Place.Errorf("", "listener %s: it is open with other settings", c.Address))
 		}
 	}

@@ -78,11 +78,15 @@ func (b *bucket) take(now time.Time) bool {
 // sourceOf is whom a remote address counts for: an IPv4 address, the /64 of an
 // IPv6 address, and what is neither as it is.
 func sourceOf(remote string) string {
-	at, err := netip.ParseAddrPort(remote)
+	addr, err := netip.ParseAddr(remote) // a proxy says no port
 	if err != nil {
-		return remote
+		at, err := netip.ParseAddrPort(remote)
+		if err != nil {
+			return remote
+		}
+		addr = at.Addr()
 	}
-	addr := at.Addr().Unmap().WithZone("")
+	addr = addr.Unmap().WithZone("")
 	if addr.Is4() {
 		return addr.String()
 	}

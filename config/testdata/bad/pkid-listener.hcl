@@ -19,6 +19,11 @@ listener "tcp" {
   address     = "localhost:8202"
   tls_disable = true
 }
+listener "tcp" {
+  address     = "127.0.0.1:8203"
+  tls_disable = true
+  x_forwarded_for_authorized_addrs = ["10.0.0.0/8", "proxy.example.com", "10.0.0.1/8"]
+}
 listener "quic" {
   address     = "localhost:8202"
 }
