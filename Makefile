@@ -2,6 +2,7 @@
 # make up       both daemons, kept running under ./run; make down ends them
 # make build    bin/hsmd and bin/pkid
 # make test     everything that is tested, with what it needs
+# make soak     ten minutes of faults under load, or as long as SOAK says
 # make fuzz     each fuzz target for FUZZTIME
 # make bench    signatures and certificates a second
 # make clean    removes bin and run
@@ -9,6 +10,7 @@
 STATICCHECK     := v0.8.2
 CONSUL_TEMPLATE := v0.41.1
 FUZZTIME        := 30s
+SOAK            := 10m
 
 # Programs that tests run, by version, so that a new version is built anew.
 TOOLS           := $(CURDIR)/bin/tools
@@ -26,7 +28,7 @@ endif
 # goroutines of their own. Building Pebble for it is the dear part.
 RACE := ./wire/... ./config ./hsmd/... ./pkid/hsm ./pkid/listen ./pkid/ca ./pkid/crl ./pkid/mounts ./pkid/api ./pkid/store/...
 
-.PHONY: build check test demo up down fuzz bench clean install-build install-demo install-test
+.PHONY: build check test soak demo up down fuzz bench clean install-build install-demo install-test
 
 build: install-build
 	go build -o bin/ ./hsmd ./pkid
@@ -41,6 +43,9 @@ check: install-build $(staticcheck)
 test: install-test check build $(consul-template)
 	HSMPKI_BIN=$(CURDIR)/bin HSMPKI_CONSUL_TEMPLATE=$(consul-template) go test -count=1 -timeout 15m ./...
 	go test -count=1 -race -timeout 15m $(RACE)
+
+soak: install-test build
+	HSMPKI_BIN=$(CURDIR)/bin HSMPKI_SOAK=$(SOAK) go test -count=1 -timeout 0 -v -run Soak ./test
 
 demo: install-demo build
 	test/demo/demo.sh

@@ -120,9 +120,9 @@ func TestWorkerKilled(t *testing.T) {
 	}
 }
 
-// TestHSMDKilled kills hsmd and starts it again: requests wait, and none is
+// TestCase53_HSMDKilled kills hsmd and starts it again: requests wait, and none is
 // lost.
-func TestHSMDKilled(t *testing.T) {
+func TestCase53_HSMDKilled(t *testing.T) {
 	p := daemon.Start(t)
 	ca(t, p)
 	l := startLoad(t, p.PKID, 4)
@@ -157,9 +157,9 @@ func TestPKIDKilled(t *testing.T) {
 	l.finish(t, p)
 }
 
-// TestHSMDAway asks while hsmd is gone for good: 503 that says when to try
+// TestCase52_HSMDAway asks while hsmd is gone for good: 503 that says when to try
 // again, nothing stored, and everything works when it is back.
-func TestHSMDAway(t *testing.T) {
+func TestCase52_HSMDAway(t *testing.T) {
 	p := daemon.Start(t)
 	ca(t, p)
 	before := check.Certificates(t, p.PKID, "pki/")

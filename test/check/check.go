@@ -1,7 +1,7 @@
 // Package check holds the invariant of the whole CA, to be called after each
 // step of a test: every stored certificate verifies up to a root, no serial is
-// there twice, each issuer's CRL has all that is revoked, and no key material or
-// PIN is anywhere but in the token.
+// there twice, each issuer's CRL has all that is revoked and OCSP says so of
+// each, and no key material or PIN is anywhere but in the token.
 //
 // It looks from outside: at the API, at the daemons' folders and at their logs.
 // Start at [CA].

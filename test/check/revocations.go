@@ -12,14 +12,22 @@ import (
 // revocations checks the CRL of each issuer of a mount that signs any: that it
 // is signed by the issuer, that it has not lapsed, and that it has every
 // certificate that is revoked. With auto_rebuild that may come later, and then
-// it is looked at after crl/rotate; where CRLs are disabled they are empty.
+// it is looked at after crl/rotate; where CRLs are disabled they are empty. It
+// checks too that OCSP says so.
 func revocations(t testing.TB, p *daemon.PKID, mount string) {
 	t.Helper()
 	config := p.Must(t, "GET", mount+"config/crl", nil).Data
 	revoked := revokedBy(t, p, mount)
 	for _, id := range keys(t, p, mount+"issuers") {
 		issuer := p.Must(t, "GET", mount+"issuer/"+id, nil)
-		if usage, _ := issuer.Data["usage"].(string); !strings.Contains(usage, "crl-signing") || issuer.Data["key_id"] == "" {
+		usage, _ := issuer.Data["usage"].(string)
+		if issuer.Data["key_id"] == "" {
+			continue
+		}
+		if strings.Contains(usage, "ocsp-signing") && config["ocsp_disable"] != true {
+			revokedOverOCSP(t, p, mount, certificate(t, p, mount+"issuer/"+id+"/json"), revoked[id])
+		}
+		if !strings.Contains(usage, "crl-signing") {
 			continue
 		}
 		if config["auto_rebuild"] == true {
