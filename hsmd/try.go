@@ -104,25 +104,60 @@ func (r *reloading) tryKeys(ctx context.Context, state *server.State) (again boo
 	looking.Wait()
 	var faults []error
 	for i, k := range keys {
-		if found[i] == nil {
-			continue
-		}
-		old := r.now.Keys.Lookup(k.Name())
-		why, lost := r.lost(k, old)
-		switch {
-		case lost && why.optional:
-			r.h.log.Error("the new worker of a library does not find a key, the old one stays", "library", k.Library.Name, "key", k.Name(), "error", found[i])
-			r.keep(r.stanza(k.Library), old.Library.Backend)
-			return true, nil
-		case errors.Is(found[i], wire.LoginRefused) && !(old != nil && old.Public() == nil && managedkey.SameDefinition(k, old)):
-			faults = append(faults, r.place(k).Errorf("pin", "%s", wire.AsError(found[i]).Message))
-		case lost && !errors.Is(found[i], wire.UnknownKey):
-			faults = append(faults, r.place(k).Errorf("", "managed key %q is lost with the new worker of its library (%s): %s", k.Name(), why.reason, wire.AsError(found[i]).Message))
-		case !errors.Is(found[i], wire.UnknownKey):
-			r.h.log.Warn("a managed key cannot be used yet", "key", k.Name(), "error", found[i])
+		for n, place := range k.Places() {
+			err := found[i]
+			if err == nil && k.Copies != nil {
+				if away := k.Copies[n].Away(); away != nil {
+					err = away.Err
+				}
+			}
+			if err == nil {
+				continue
+			}
+			if kept, fault := r.judge(k, n, place, err); kept {
+				return true, nil
+			} else if fault != nil {
+				faults = append(faults, fault)
+			}
 		}
 	}
 	return false, errors.Join(faults...)
+}
+
+// judge says what comes of it that a key was not found in one of its places: the
+// old worker is kept, or it is a fault of the file, or neither.
+func (r *reloading) judge(k *managedkey.Key, n int, place *managedkey.Key, err error) (kept bool, fault error) {
+	was := r.before(place)
+	known := was != nil && was.Public() != nil
+	why, renewed := r.renewed[place.Library.Backend]
+	switch lost := known && renewed; {
+	case lost && why.optional:
+		r.h.log.Error("the new worker of a library does not find a key, the old one stays", "library", place.Library.Name, "key", k.Name(), "error", err)
+		r.keep(r.stanza(place.Library), was.Library.Backend)
+		return true, nil
+	case errors.Is(err, wire.LoginRefused) && (was == nil || known || !managedkey.SameDefinition(place, was)):
+		return false, r.place(k, n).Errorf("pin", "%s", wire.AsError(err).Message)
+	case errors.Is(err, wire.UnknownKey):
+	case lost:
+		return false, r.place(k, n).Errorf("", "managed key %q is lost with the new worker of its library (%s): %s", k.Name(), why.reason, wire.AsError(err).Message)
+	default:
+		r.h.log.Warn("a managed key cannot be used yet", "key", k.Name(), "library", place.Library.Name, "error", err)
+	}
+	return false, nil
+}
+
+// before finds the place, on the same token, that is in force; nil for none.
+func (r *reloading) before(place *managedkey.Key) *managedkey.Key {
+	old := r.now.Keys.Lookup(place.Name())
+	if old == nil {
+		return nil
+	}
+	for _, was := range old.Places() {
+		if was.Library != nil && was.Library.Name == place.Library.Name && managedkey.SameToken(was, place) {
+			return was
+		}
+	}
+	return nil
 }
 
 // away gives the reason why none of a key's libraries can be asked, be it for
@@ -138,24 +173,23 @@ func (r *reloading) away(k *managedkey.Key) (err error) {
 	return err
 }
 
-// lost reports whether a key that was there is not found by a worker that takes
-// the place of another, and why there is a new one.
-func (r *reloading) lost(k, old *managedkey.Key) (renewal, bool) {
-	why, renewed := r.renewed[k.Library.Backend]
-	return why, renewed && old != nil && old.Public() != nil && old.Library != nil && old.Library.Name == k.Library.Name
-}
-
 // stanza is a library's in the file.
 func (r *reloading) stanza(l *managedkey.Library) *config.Library {
 	i := slices.IndexFunc(r.cfg.Libraries, func(c config.Library) bool { return c.Name == l.Name })
 	return &r.cfg.Libraries[i]
 }
 
-// place is where the file defines a key, or the token of an internal one.
-func (r *reloading) place(k *managedkey.Key) config.Place {
+// place is where the file defines a key, or its nth copy, or the token of an
+// internal one.
+func (r *reloading) place(k *managedkey.Key, n int) config.Place {
 	for i := range r.cfg.ManagedKeys {
-		if r.cfg.ManagedKeys[i].Name == k.Name() {
-			return r.cfg.ManagedKeys[i].Place
+		c := &r.cfg.ManagedKeys[i]
+		switch {
+		case c.Name != k.Name():
+		case n > 0:
+			return c.PKCS11.Copies[n-1].Place
+		default:
+			return c.Place
 		}
 	}
 	return r.cfg.InternalKeys.Place

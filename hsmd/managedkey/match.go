@@ -51,6 +51,12 @@ func maybeSameToken(p, q *wire.PKCS11Definition) bool {
 
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
+// SameToken reports whether two definitions select their tokens by the same words.
+func SameToken(a, b *Key) bool {
+	p, q := a.Definition.PKCS11, b.Definition.PKCS11
+	return p.TokenLabel == q.TokenLabel && p.TokenSerial == q.TokenSerial && sameSlot(p.Slot, q.Slot)
+}
+
 // ResolveToken finds the one token that a definition selects among those that
 // its library shows.
 func ResolveToken(p *wire.PKCS11Definition, tokens []wire.TokenStatus) (*wire.TokenStatus, error) {
