@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,26 +14,6 @@ import (
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
-
-// clone is another store with a copy of a token, as a vendor's tool makes one of
-// an HSM.
-func clone(t *testing.T, token *softhsm.Token) *softhsm.Token {
-	t.Helper()
-	store := softhsm.NewStore(t)
-	if err := os.CopyFS(filepath.Join(store.Tokens, "clone"), os.DirFS(onlyFolder(t, token.Tokens))); err != nil {
-		t.Fatal(err)
-	}
-	return &softhsm.Token{Store: store, Label: token.Label, PIN: token.PIN, SOPIN: token.SOPIN, Slot: token.Slot, Serial: token.Serial}
-}
-
-func onlyFolder(t *testing.T, dir string) string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 1 {
-		t.Fatalf("%s holds %v, %v", dir, entries, err)
-	}
-	return filepath.Join(dir, entries[0].Name())
-}
 
 // onTwo is a file whose key is on a token and on another.
 func onTwo(t *testing.T, a, b *softhsm.Token) (path, socket string) {
@@ -74,7 +53,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func TestCopies(t *testing.T) {
 	a := softhsm.New(t)
 	generateOn(t, a)
-	b := clone(t, a)
+	b := a.Clone(t)
 	path, socket := onTwo(t, a, b)
 	running(t, path, socket)
 	client := connect(t, socket)
@@ -204,7 +183,7 @@ func TestCopyIsNotGenerated(t *testing.T) {
 func TestOneCopyIsEnoughToStart(t *testing.T) {
 	a := softhsm.New(t)
 	generateOn(t, a)
-	b := clone(t, a)
+	b := a.Clone(t)
 	path, socket := onTwo(t, a, b)
 	if err := os.Rename(a.Tokens, a.Tokens+".away"); err != nil {
 		t.Fatal(err)
@@ -224,7 +203,7 @@ func TestOneCopyIsEnoughToStart(t *testing.T) {
 func TestCopyThatGoesWrong(t *testing.T) {
 	a := softhsm.New(t)
 	generateOn(t, a)
-	b := clone(t, a)
+	b := a.Clone(t)
 	faults := faultmodule.New(t, b.Library)
 	path, socket := file(t, a, func(s string) string {
 		s = strings.Replace(s, "  allow_generate_key = true\n", fmt.Sprintf("  copy {\n    library = \"faulty\"\n    token_label = %q\n    pin = %q\n  }\n", b.Label, b.PIN), 1)

@@ -78,6 +78,17 @@ func (s *Store) Add(t testing.TB, label string) *Token {
 	return &Token{Store: s, Label: label, PIN: PIN, SOPIN: SOPIN, Slot: slot, Serial: s.serial(t, slot)}
 }
 
+// Clone is a copy of the token in a store of its own, with the same keys, as a
+// vendor's tools make one of an HSM. The token is the only one of its store.
+func (k *Token) Clone(t testing.TB) *Token {
+	t.Helper()
+	s := NewStore(t)
+	if err := os.CopyFS(s.Tokens, os.DirFS(k.Tokens)); err != nil {
+		t.Fatal(err)
+	}
+	return &Token{Store: s, Label: k.Label, PIN: k.PIN, SOPIN: k.SOPIN, Slot: k.Slot, Serial: k.Serial}
+}
+
 func (s *Store) serial(t testing.TB, slot uint64) string {
 	t.Helper()
 	out := s.Util(t, "--show-slots")
