@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -234,6 +236,38 @@ func TestCopyThatGoesWrong(t *testing.T) {
 		}
 		load.Wait()
 		faults.Set(t)
+	}
+}
+
+// TestCopyIsProtected: no key that is defined over the wire is a copy's, by its
+// words or by its public key, also when hsmd has not found the copy yet.
+func TestCopyIsProtected(t *testing.T) {
+	a := softhsm.New(t)
+	generateOn(t, a)
+	b := a.Clone(t)
+	path, socket := onTwo(t, a, b)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(text, []byte(`libraries = ["softhsm"]`), []byte(`libraries = ["*"]`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	running(t, path, socket)
+	client := connect(t, socket)
+	for what, edit := range map[string]func(*wire.PKCS11Definition){
+		"label": func(p *wire.PKCS11Definition) { p.KeyLabel = "root" },
+		"id":    func(p *wire.PKCS11Definition) { p.KeyID = "01" },
+	} {
+		p := &wire.PKCS11Definition{Library: "second", Slot: &b.Slot, PIN: b.PIN, Mechanism: 0x1041, Curve: "P256"}
+		edit(p)
+		_, err := client.Configure(t.Context(), &wire.ConfigureRequest{Definition: wire.Definition{Type: "pkcs11", Name: "sly-" + what, PKCS11: p}})
+		if err == nil {
+			_, err = client.Test(t.Context(), &wire.TestRequest{Key: "sly-" + what})
+		}
+		if !errors.Is(err, wire.Denied) {
+			t.Errorf("by the same %s: %v", what, err)
+		}
 	}
 }
 
