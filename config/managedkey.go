@@ -152,7 +152,7 @@ type Token struct {
 	//     also where the key does not say that it wants it.
 	//   - "none": nobody. The token wants no login, or others see to it (nShield's
 	//     preload), or it has a PIN pad of its own (CKF_PROTECTED_AUTHENTICATION_PATH),
-	//     which then asks for the PIN.
+	//     which then asks for the PIN; whoever types it has two minutes.
 	Login string
 }
 

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -105,8 +106,6 @@ func TestCopies(t *testing.T) {
 		if err := os.Rename(token.Tokens+".away", token.Tokens); err != nil {
 			t.Fatal(err)
 		}
-		// SoftHSM finds a token that was away in a fresh process alone.
-		killWorker(t, client, at)
 		eventually(t, "the copy is there again", func() bool { return copiesOf(t, client, false)[at].Fault == nil })
 		more()
 	}
@@ -120,17 +119,6 @@ func TestCopies(t *testing.T) {
 	_, out, _ := hsmdRun("key", "list", "-address="+socket)
 	if !strings.Contains(out, "copy 2") || strings.Contains(out, "no definition names") {
 		t.Errorf("hsmd key list:\n%s", out)
-	}
-}
-
-func killWorker(t *testing.T, client *wire.Client, library int) {
-	t.Helper()
-	status, err := client.Status(t.Context(), &wire.StatusRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(status.Libraries[library].PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -234,6 +222,38 @@ func TestCopyThatGoesWrong(t *testing.T) {
 		}
 		load.Wait()
 		faults.Set(t)
+	}
+}
+
+// TestCopyIsProtected: no key that is defined over the wire is a copy's, by its
+// words or by its public key, also when hsmd has not found the copy yet.
+func TestCopyIsProtected(t *testing.T) {
+	a := softhsm.New(t)
+	generateOn(t, a)
+	b := a.Clone(t)
+	path, socket := onTwo(t, a, b)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(text, []byte(`libraries = ["softhsm"]`), []byte(`libraries = ["*"]`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	running(t, path, socket)
+	client := connect(t, socket)
+	for what, edit := range map[string]func(*wire.PKCS11Definition){
+		"label": func(p *wire.PKCS11Definition) { p.KeyLabel = "root" },
+		"id":    func(p *wire.PKCS11Definition) { p.KeyID = "01" },
+	} {
+		p := &wire.PKCS11Definition{Library: "second", Slot: &b.Slot, PIN: b.PIN, Mechanism: 0x1041, Curve: "P256"}
+		edit(p)
+		_, err := client.Configure(t.Context(), &wire.ConfigureRequest{Definition: wire.Definition{Type: "pkcs11", Name: "sly-" + what, PKCS11: p}})
+		if err == nil {
+			_, err = client.Test(t.Context(), &wire.TestRequest{Key: "sly-" + what})
+		}
+		if !errors.Is(err, wire.Denied) {
+			t.Errorf("by the same %s: %v", what, err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package backendtest_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/hsmpki/hsmpki/test/faultmodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
@@ -75,6 +76,15 @@ func TestPINPad(t *testing.T) {
 	if status, err := f.service.Status(t.Context(), &wire.StatusRequest{}); err != nil || len(status.Refused) != 0 {
 		t.Errorf("what was typed at a pad is remembered beyond the process: %+v, %v", status, err)
 	}
+}
+
+// TestPINPadTakesItsTime: whoever types has longer than any other call may take.
+func TestPINPadTakesItsTime(t *testing.T) {
+	t.Parallel()
+	f := newFaulty(t, faultmodule.Flags(ckfProtectedAuthPath, 0), faultmodule.ProtectedPIN(softhsm.PIN), faultmodule.Sleep("C_Login", 11*time.Second))
+	f.pair(t, "key")
+	f.define(t, f.key("key"), func(p *wire.PKCS11Definition) { p.PIN, p.Login = "", "none" })
+	f.works(t, "key")
 }
 
 // TestCryptoUser: it is another user with another PIN, and no key of the normal

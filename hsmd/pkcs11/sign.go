@@ -107,10 +107,13 @@ func (s *Service) signIn(ctx context.Context, session p11.SessionHandle, k *key,
 	defer buffers.Put(buffer)
 	var n int
 	if f.wantsPIN {
-		if call, err = s.begin(ctx, session, k, f, mech); err == nil {
-			call = "C_Sign"
-			n, err = f.token.module.signData(session, data, buffer[:])
+		var end func()
+		if end, err = s.begin(ctx, session, k, f, mech); err != nil {
+			return nil, beginning, err
 		}
+		defer end()
+		call = "C_Sign"
+		n, err = f.token.module.signData(session, data, buffer[:])
 	} else {
 		n, call, err = f.token.module.sign(session, f.handle, mech, data, buffer[:])
 	}
@@ -122,9 +125,11 @@ func (s *Service) signIn(ctx context.Context, session p11.SessionHandle, k *key,
 
 // signParts has the token hash a message as it comes, in constant memory.
 func (s *Service) signParts(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism, parts io.Reader) (signature []byte, call string, err error) {
-	if call, err := s.begin(ctx, session, k, f, mech); err != nil {
-		return nil, call, err
+	end, err := s.begin(ctx, session, k, f, mech)
+	if err != nil {
+		return nil, beginning, err
 	}
+	defer end()
 	part := make([]byte, wire.MaxPart)
 	for {
 		n, err := io.ReadFull(parts, part)
@@ -149,21 +154,25 @@ func (s *Service) signParts(ctx context.Context, session p11.SessionHandle, k *k
 }
 
 // begin is C_SignInit and, for a key that wants it, the PIN. Signatures with such
-// a key begin one after the other.
-func (s *Service) begin(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism) (call string, err error) {
+// a key are made one after the other, up to the call of end: to some tokens a PIN
+// is good for the next signature, whosever that is.
+func (s *Service) begin(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism) (end func(), err error) {
 	if !f.wantsPIN {
-		return beginning, f.token.module.signInit(session, f.handle, mech)
+		return func() {}, f.token.module.signInit(session, f.handle, mech)
 	}
 	select {
 	case f.token.asking <- struct{}{}:
-		defer func() { <-f.token.asking }()
 	case <-ctx.Done():
-		return beginning, gaveUp(ctx)
+		return nil, gaveUp(ctx)
 	}
-	if err := f.token.module.signInit(session, f.handle, mech); err != nil {
-		return beginning, err
+	end = func() { <-f.token.asking }
+	if err = f.token.module.signInit(session, f.handle, mech); err == nil {
+		err = s.wantsPIN(session, f.token, k)
 	}
-	return beginning, s.wantsPIN(session, f.token, k)
+	if err != nil {
+		end()
+	}
+	return end, err
 }
 
 // gather takes a message that came in parts together.

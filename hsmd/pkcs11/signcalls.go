@@ -16,11 +16,11 @@ import (
 // login is C_Login; the PIN is not copied on the way. With no PIN at all a token
 // that has a pad asks for it there.
 func (m *module) login(session p11.SessionHandle, user uint, pin string) error {
-	var octets *C.uchar
+	call, octets := cLoginAtPad, (*C.uchar)(nil)
 	if pin != "" {
-		octets = (*C.uchar)(unsafe.StringData(pin))
+		call, octets = cLogin, (*C.uchar)(unsafe.StringData(pin))
 	}
-	defer m.watch.enter(cLogin).leave()
+	defer m.watch.enter(call).leave()
 	return result(C.hsmd_login(m.functions, C.ulong(session), C.ulong(user), octets, C.ulong(len(pin))))
 }
 

@@ -16,6 +16,8 @@ const (
 	stuckAfter = 10 * time.Second
 	// Making an RSA key takes an HSM its time; its request has as much.
 	stuckMaking = 120 * time.Second
+	// Whoever types a PIN at the token's pad has to come and do so.
+	stuckPad = 120 * time.Second
 	// exitStuck is the process's status then.
 	exitStuck = 75
 )
@@ -38,6 +40,7 @@ var (
 	cCloseSession      = &function{"C_CloseSession", stuckAfter}
 	cGetSessionInfo    = &function{"C_GetSessionInfo", stuckAfter}
 	cLogin             = &function{"C_Login", stuckAfter}
+	cLoginAtPad        = &function{"C_Login", stuckPad}
 	cFindObjects       = &function{"C_FindObjects", stuckAfter}
 	cGetAttributeValue = &function{"C_GetAttributeValue", stuckAfter}
 	cGenerateKeyPair   = &function{"C_GenerateKeyPair", stuckMaking}
