@@ -248,7 +248,7 @@ func TestCase40_EndUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	for range 100 {
+	for range 50 { // and as often again under the race detector
 		stop = runningWith(t, path, socket, logger)
 		client := connect(t, socket)
 		var signed atomic.Int64
@@ -276,5 +276,66 @@ func TestCase40_EndUnderLoad(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "a worker") {
 		t.Error(log.String())
+	}
+}
+
+// TestCase43_NoPINAnywhere: neither what goes wrong nor a crash of the worker
+// puts a PIN into the log or the state folder.
+func TestCase43_NoPINAnywhere(t *testing.T) {
+	token := softhsm.New(t)
+	edit, faults := failing(t, token)
+	path, socket := file(t, token, func(s string) string {
+		return edit(s) + strings.ReplaceAll(another("wrong", token.Library, token, "root"), token.PIN, "wrong-pin-a0c7")
+	})
+	var log bytes.Buffer
+	stop := runningWith(t, path, socket, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	client := connect(t, socket)
+	if _, err := client.Generate(t.Context(), &wire.GenerateRequest{Key: "root", ID: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	ask := func(key string) {
+		if _, err := client.Test(t.Context(), &wire.TestRequest{Key: key}); err != nil {
+			said += err.Error() + "\n"
+		}
+	}
+	ask("wrong")
+	for _, f := range []faultmodule.Fault{faultmodule.Return(faultmodule.Any, 0x30), faultmodule.Crash("C_Login"), faultmodule.Crash("C_Sign")} {
+		faults.Set(t, f)
+		ask("root")
+		ask("wrong")
+	}
+	faults.Set(t)
+	for _, signal := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV} { // Go writes down all its stacks
+		status, err := client.Status(t.Context(), &wire.StatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(status.Libraries[0].PID, signal); err != nil {
+			t.Fatal(err)
+		}
+		ask("root")
+	}
+	stop()
+	if !strings.Contains(log.String(), "a worker died") {
+		t.Errorf("no worker died:\n%s", log.String())
+	}
+	for _, pin := range []string{token.PIN, "wrong-pin-a0c7"} {
+		if strings.Contains(log.String()+said, pin) {
+			t.Errorf("%s was said:\n%s\n%s", pin, said, log.String())
+		}
+		err := filepath.WalkDir(filepath.Join(filepath.Dir(path), "state"), func(file string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			if bytes.Contains(text, []byte(pin)) {
+				t.Errorf("%s is in %s", pin, file)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
