@@ -36,9 +36,9 @@ func spied(t *testing.T, token *softhsm.Token) (edit func(string) string, count 
 	return edit, count
 }
 
-// TestCase8WrongPINIsTriedOnce asks for a key with a wrong PIN from many sides, of
+// TestCase8_WrongPINIsTriedOnce asks for a key with a wrong PIN from many sides, of
 // the worker's next life and of hsmd's: the token hears the PIN once.
-func TestCase8WrongPINIsTriedOnce(t *testing.T) {
+func TestCase8_WrongPINIsTriedOnce(t *testing.T) {
 	token := softhsm.New(t)
 	edit, count := spied(t, token)
 	path, socket := file(t, token, edit)

@@ -11,9 +11,9 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// TestCase14TokenAwayShows: what an operator sees of a token that is away, and
+// TestCase14_TokenAwayShows: what an operator sees of a token that is away, and
 // that nobody has to do anything once it is back.
-func TestCase14TokenAwayShows(t *testing.T) {
+func TestCase14_TokenAwayShows(t *testing.T) {
 	token := softhsm.New(t)
 	path, socket := file(t, token, asIs)
 	running(t, path, socket)

@@ -61,13 +61,18 @@ func asIs(s string) string { return s }
 // running runs hsmd until the test or stop ends it.
 func running(t *testing.T, path, socket string) (stop func()) {
 	t.Helper()
+	return runningWith(t, path, socket, slog.New(slog.DiscardHandler))
+}
+
+func runningWith(t *testing.T, path, socket string, log *slog.Logger) (stop func()) {
+	t.Helper()
 	cfg, err := config.LoadHSMD(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar)) }()
+	go func() { ended <- serve(ctx, cfg, log, new(slog.LevelVar)) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// TestCase17SignHangs: the call is given up with its worker, once for each time
+// TestCase17_SignHangs: the call is given up with its worker, once for each time
 // that the token is looked for; others are served by the next worker, or told to
 // come again; and threads do not pile up.
-func TestCase17SignHangs(t *testing.T) {
+func TestCase17_SignHangs(t *testing.T) {
 	t.Parallel()
 	f := newFailing(t)
 	other := p256(f.token, "second", f.token.PIN)
@@ -133,9 +133,9 @@ func TestTokenThatHangsForGood(t *testing.T) {
 	f.comesBack(t)
 }
 
-// TestCase18InitializeHangs: and C_Login. Who needs that library waits for it,
+// TestCase18_InitializeHangs: and C_Login. Who needs that library waits for it,
 // and nobody else.
-func TestCase18InitializeHangs(t *testing.T) {
+func TestCase18_InitializeHangs(t *testing.T) {
 	t.Parallel()
 	for _, function := range []string{"C_Initialize", "C_Login"} {
 		t.Run(function, func(t *testing.T) {
@@ -160,9 +160,9 @@ func TestCase18InitializeHangs(t *testing.T) {
 	}
 }
 
-// TestCase16SignCrashes: the worker dies and no other; the request that it died
+// TestCase16_SignCrashes: the worker dies and no other; the request that it died
 // over is put to the next one.
-func TestCase16SignCrashes(t *testing.T) {
+func TestCase16_SignCrashes(t *testing.T) {
 	f := newFailing(t)
 	beside := f.supervised(t, f.token.Library)
 	if _, err := beside.Configure(t.Context(), &wire.ConfigureRequest{Definition: p256(f.token, "key", f.token.PIN), Worker: worker(f.token.Library)}); err != nil {

@@ -37,9 +37,9 @@ func TestOneFailureIsNotNoticed(t *testing.T) {
 	}
 }
 
-// TestCase33FailedSignLeavesNoSessionBehind: a session that is in the middle of
+// TestCase33_FailedSignLeavesNoSessionBehind: a session that is in the middle of
 // a signature is not given to the next.
-func TestCase33FailedSignLeavesNoSessionBehind(t *testing.T) {
+func TestCase33_FailedSignLeavesNoSessionBehind(t *testing.T) {
 	f := newFailing(t)
 	f.faults.Set(t, faultmodule.Return("C_Sign", 0x20)) // CKR_DATA_INVALID, with the operation still active
 	for range 40 {
@@ -51,9 +51,9 @@ func TestCase33FailedSignLeavesNoSessionBehind(t *testing.T) {
 	}
 }
 
-// TestCase21SessionsClosedBehind: sessions, handles and login are gone at once,
+// TestCase21_SessionsClosedBehind: sessions, handles and login are gone at once,
 // and one request gets them all back.
-func TestCase21SessionsClosedBehind(t *testing.T) {
+func TestCase21_SessionsClosedBehind(t *testing.T) {
 	f := newFailing(t)
 	before, logins := pid(t, f), f.faults.Calls(t, "C_Login")
 	f.faults.Set(t, faultmodule.CloseSessions("C_SignInit").Nth(1))
@@ -83,9 +83,9 @@ func TestLibraryThatNeedsToBeInitialisedAnew(t *testing.T) {
 	}
 }
 
-// TestCase14TokenMovedAway: SoftHSM does not see that its token is back until it
+// TestCase14_TokenMovedAway: SoftHSM does not see that its token is back until it
 // is initialised anew.
-func TestCase14TokenMovedAway(t *testing.T) {
+func TestCase14_TokenMovedAway(t *testing.T) {
 	f := newFailing(t)
 	aside := f.token.Tokens + ".aside"
 	for range 2 {
@@ -111,8 +111,8 @@ func TestCase14TokenMovedAway(t *testing.T) {
 	}
 }
 
-// TestCase3InitializeFails: a library whose daemon does not run is tried again.
-func TestCase3InitializeFails(t *testing.T) {
+// TestCase3_InitializeFails: a library whose daemon does not run is tried again.
+func TestCase3_InitializeFails(t *testing.T) {
 	f := newFailing(t)
 	f.faults.Set(t, faultmodule.Return("C_Initialize", ckrHostMemory))
 	late := f.supervised(t, f.faults.Library)
@@ -127,8 +127,8 @@ func TestCase3InitializeFails(t *testing.T) {
 	f.comesBack(t)
 }
 
-// TestCase38VendorCode: it is shown as a number, and may pass.
-func TestCase38VendorCode(t *testing.T) {
+// TestCase38_VendorCode: it is shown as a number, and may pass.
+func TestCase38_VendorCode(t *testing.T) {
 	f := newFailing(t)
 	f.faults.Set(t, faultmodule.Return("C_Sign", ckrVendor))
 	f.fails(t, wire.Unavailable, "C_Sign", "0x80000384")

@@ -31,9 +31,9 @@ func sign(ctx context.Context, service wire.Service, name string, spki []byte) e
 	return nil
 }
 
-// TestMoreCallersThanSessions: with two sessions everybody is served, or told
+// TestCase19_MoreCallersThanSessions: with two sessions everybody is served, or told
 // to come again.
-func TestMoreCallersThanSessions(t *testing.T) {
+func TestCase19_MoreCallersThanSessions(t *testing.T) {
 	token := softhsm.New(t)
 	service := child(t, token.Env()...)
 	config := worker(token.Library)

@@ -27,7 +27,6 @@ struct function_list {
 
 enum { C_LOGIN = 18, C_SIGN_INIT = 42, C_SIGN = 43, C_SIGN_FINAL = 45 };
 
-typedef ck_ulong (*get_function_list)(struct function_list **);
 typedef ck_ulong (*login)(ck_ulong, ck_ulong, unsigned char *, ck_ulong);
 typedef ck_ulong (*sign_init)(ck_ulong, struct mechanism *, ck_ulong);
 typedef ck_ulong (*sign)(ck_ulong, unsigned char *, ck_ulong, unsigned char *, ck_ulong *);
@@ -42,19 +41,23 @@ void *hsmd_load(const char *path, char *why, size_t size)
 		snprintf(why, size, "%s", dlerror());
 		return NULL;
 	}
-	get_function_list get;
-	*(void **)&get = dlsym(library, "C_GetFunctionList");
-	if (get == NULL) {
+	if (dlsym(library, "C_GetFunctionList") == NULL) {
 		snprintf(why, size, "it is no PKCS#11 library: it has no C_GetFunctionList");
 		return NULL; /* loaded it stays: unloading what failed crashes some libraries */
 	}
-	struct function_list *functions = NULL;
-	ck_ulong rv = get(&functions);
-	if (rv != 0 || functions == NULL || functions->call[C_SIGN_INIT] == NULL || functions->call[C_SIGN] == NULL) {
-		snprintf(why, size, "C_GetFunctionList gives no functions (0x%lx)", rv);
+	return library;
+}
+
+void *hsmd_functions(void *library, void *ctx)
+{
+	struct {
+		void *handle;
+		struct function_list *functions;
+	} *c = ctx;
+	if (c == NULL || c->handle != library || c->functions == NULL ||
+	    c->functions->call[C_SIGN_INIT] == NULL || c->functions->call[C_SIGN] == NULL)
 		return NULL;
-	}
-	return functions;
+	return c->functions;
 }
 
 unsigned long hsmd_sign(void *functions, unsigned long session, unsigned long key,

@@ -11,9 +11,14 @@
 
 #include <stddef.h>
 
-/* hsmd_load opens a PKCS#11 library and gives its function list. On failure it
- * returns NULL and puts a text into why. */
+/* hsmd_load opens a PKCS#11 library. On failure it returns NULL and puts a text
+ * into why. */
 void *hsmd_load(const char *path, char *why, size_t size);
+
+/* hsmd_functions gives the function list that miekg/pkcs11 calls through, out of
+ * its struct ctx. Another list will not do: p11-kit's has a state of its own. It
+ * is NULL where C_GetFunctionList failed, or the struct is not as it was. */
+void *hsmd_functions(void *library, void *ctx);
 
 /* The steps of hsmd_sign, for its failures. */
 enum { HSMD_SIGN_INIT = 1, HSMD_SIGN = 2 };

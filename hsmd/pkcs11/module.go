@@ -54,11 +54,15 @@ func (m *module) open() error {
 	path := C.CString(m.path)
 	defer C.free(unsafe.Pointer(path))
 	var why [512]C.char
-	if m.functions = C.hsmd_load(path, &why[0], C.size_t(len(why))); m.functions == nil {
+	library := C.hsmd_load(path, &why[0], C.size_t(len(why)))
+	if library == nil {
 		return wire.Errorf(wire.Unavailable, "library %s cannot be loaded: %s", m.path, C.GoString(&why[0]))
 	}
-	if m.ctx = p11.New(m.path); m.ctx == nil {
-		return wire.Errorf(wire.Unavailable, "library %s was loaded once and not again", m.path)
+	if m.ctx = p11.New(m.path); m.ctx != nil {
+		m.functions = C.hsmd_functions(library, *(*unsafe.Pointer)(unsafe.Pointer(m.ctx)))
+	}
+	if m.functions == nil {
+		return wire.Errorf(wire.Unavailable, "library %s cannot be used: its C_GetFunctionList gives no functions", m.path)
 	}
 	return nil
 }

@@ -233,12 +233,13 @@ func (s *Server) signError(ctx context.Context, k *managedkey.Key, err error) er
 
 // checked verifies a signature with the public key. One that does not verify
 // stays here: a fault while signing can give the private key away, and a library
-// may be lying.
+// may be lying. The key is not used again before it was found and proved anew.
 func (s *Server) checked(k *managedkey.Key, public *managedkey.Public, scheme wire.SignatureScheme, signed, signature []byte) error {
 	err := public.Verify(scheme, signed, signature)
 	if err == nil {
 		return nil
 	}
+	k.Found(nil)
 	s.log.Error("ALARM: a signature made by the token does not verify; it was not handed out",
 		"key", k.Name(), "library", k.Library.Name, "scheme", scheme.String(), "public_key", hex.EncodeToString(public.ID[:]), "error", err)
 	return wire.Errorf(wire.Internal, "the token made a signature with key %q that does not verify", k.Name())

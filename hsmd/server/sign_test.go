@@ -134,7 +134,7 @@ func TestRefusesToSign(t *testing.T) {
 	}
 }
 
-func TestSignatureThatDoesNotVerifyStays(t *testing.T) {
+func TestCase62_SignatureThatDoesNotVerifyStays(t *testing.T) {
 	h := start(t, everything)
 	key := h.give("root", "P256")
 	certificate, _ := messages(t, x509.ECDSAWithSHA256, key, now)

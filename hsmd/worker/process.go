@@ -280,7 +280,10 @@ func (p *Process) Close() {
 	p.closed = true
 	r := p.running
 	p.mu.Unlock()
-	if r != nil {
-		r.end()
+	if r == nil {
+		return
+	}
+	if exit := r.end(); exit != "exit status 0" {
+		p.log.Warn("a worker did not end well", "pid", r.pid(), "exit", exit)
 	}
 }
