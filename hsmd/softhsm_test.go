@@ -83,6 +83,7 @@ func running(t *testing.T, path, socket string) (stop func()) {
 		}
 		select {
 		case err := <-ended:
+			ended <- nil // for stop
 			t.Fatalf("hsmd did not start: %v", err)
 		default:
 		}
