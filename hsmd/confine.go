@@ -98,6 +98,9 @@ func ownFiles(cfg *config.HSMD) []ownFile {
 	for _, k := range cfg.ManagedKeys {
 		if k.PKCS11 != nil {
 			secret("pin of managed key "+k.Name, k.PKCS11.Token.PIN)
+			for _, c := range k.PKCS11.Copies {
+				secret("pin of a copy of managed key "+k.Name, c.Token.PIN)
+			}
 		}
 	}
 	if k := cfg.InternalKeys; k != nil {

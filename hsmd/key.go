@@ -147,6 +147,9 @@ func keyList(q *question) error {
 	for _, a := range tokensAway(status) {
 		fmt.Fprintf(q.out, "\nToken with %s of library %q is away since %s: %s\n", a.Token, a.Library, a.Since, a.Error)
 	}
+	for _, names := range pairs(described.Keys) {
+		fmt.Fprintf(q.out, "\nOne key pair has the names: %s\n", strings.Join(names, ", "))
+	}
 	if len(orphans) > 0 {
 		fmt.Fprintln(q.out, "\nPrivate keys that no definition names:")
 	}

@@ -92,6 +92,22 @@ func shownCopies(copies []wire.CopyInfo) []any {
 	return all
 }
 
+// pairs are the names of each key pair that has more than one.
+func pairs(keys []wire.KeyInfo) [][]string {
+	byKey := map[string][]string{}
+	for i := range keys {
+		byKey[string(keys[i].PublicKey)] = append(byKey[string(keys[i].PublicKey)], keys[i].Definition.Name)
+	}
+	var all [][]string
+	for public, names := range byKey {
+		if public != "" && len(names) > 1 {
+			all = append(all, names)
+		}
+	}
+	slices.SortFunc(all, slices.Compare)
+	return all
+}
+
 // shown is a key as JSON has it.
 func shown(k *wire.KeyInfo) map[string]any {
 	d, p := &k.Definition, k.Definition.PKCS11

@@ -88,6 +88,7 @@ func runningWith(t *testing.T, path, socket string, log *slog.Logger) (stop func
 		}
 		select {
 		case err := <-ended:
+			ended <- nil // for stop
 			t.Fatalf("hsmd did not start: %v", err)
 		default:
 		}

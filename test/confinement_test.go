@@ -60,13 +60,7 @@ func TestKernelHasLandlock(t *testing.T) {
 // here from the start, as under systemd, is no hindrance.
 func TestPathsWithoutLandlock(t *testing.T) {
 	token, m := softhsm.New(t), hostilemodule.New(t, "list /")
-	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+fmt.Sprintf(`
-kms_library "pkcs11" {
-  name    = "hostile"
-  library = %q
-  paths   = [%q]
-  env     = { HOSTILE_ORDERS = %q, HOSTILE_REPORT = %q }
-}`, m.Library, m.Dir, m.Env["HOSTILE_ORDERS"], m.Env["HOSTILE_REPORT"]))
+	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+daemon.Library("hostile", m.Library, m.Env, fmt.Sprintf("paths = [%q]", m.Dir)))
 	startWithoutLandlock(t, h)
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("unix", h.Socket)
@@ -156,22 +150,9 @@ func TestWorkerUser(t *testing.T) {
 			}
 		}
 	}
-	blocks := fmt.Sprintf(`
-kms_library "pkcs11" {
-  name    = "softhsm"
-  library = %q
-  user    = %d
-  paths   = [%q]
-  env     = { SOFTHSM2_CONF = %q }
-}
-kms_library "pkcs11" {
-  name    = "hostile"
-  library = %q
-  user    = %d
-  env     = { HOSTILE_ORDERS = %q, HOSTILE_REPORT = %q }
-}
-wire_keys { libraries = ["*"] }`, token.Library, nobody, token.Dir, token.Conf, m.Library, nobody, m.Env["HOSTILE_ORDERS"], m.Env["HOSTILE_REPORT"])
-	h := daemon.NewHSMD(t, blocks)
+	user := fmt.Sprintf("user = %d", nobody)
+	h := daemon.NewHSMD(t, daemon.Library("softhsm", token.Library, map[string]string{"SOFTHSM2_CONF": token.Conf}, user, fmt.Sprintf("paths = [%q]", token.Dir))+
+		daemon.Library("hostile", m.Library, m.Env, user)+daemon.WireKeys)
 	if os.Getuid() != 0 {
 		h.Launch()
 		if code := h.WaitEnd(); code != 1 || !strings.Contains(h.Log(), "neither root nor") {

@@ -64,6 +64,12 @@ func (l *load) signed() int {
 	return len(l.serials)
 }
 
+func (l *load) refusals() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.refused)
+}
+
 // waitFor waits until that many more certificates have been answered.
 func (l *load) waitFor(t *testing.T, more int) {
 	t.Helper()

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,18 +24,7 @@ import (
 // change the stanza.
 func hostile(t *testing.T, m *hostilemodule.Module, stanza string, attempts func(*daemon.HSMD) []string) (*daemon.HSMD, []hostilemodule.Result) {
 	t.Helper()
-	var env strings.Builder
-	for name, value := range m.Env {
-		fmt.Fprintf(&env, "%s = %q\n", name, value)
-	}
-	h := daemon.NewHSMD(t, fmt.Sprintf(`
-kms_library "pkcs11" {
-  name    = "hostile"
-  library = %q
-  env     = { %s }
-  %s
-}
-wire_keys { libraries = ["*"] }`, m.Library, env.String(), stanza))
+	h := daemon.NewHSMD(t, daemon.Library("hostile", m.Library, m.Env, stanza)+daemon.WireKeys)
 	h.Start()
 	// Later the log of signatures; to a library any file of hsmd's is the same.
 	for _, name := range []string{"audit.log", "keys"} {
@@ -187,14 +177,9 @@ func TestHostileLibraryWithASocket(t *testing.T) {
 func TestHostilePreload(t *testing.T) {
 	token, m := softhsm.New(t), hostilemodule.New(t)
 	h := daemon.NewHSMD(t, "")
-	h.Write(t, fmt.Sprintf(`
-kms_library "pkcs11" {
-  name    = "softhsm"
-  library = %q
-  paths   = [%q, %q]
-  env     = { SOFTHSM2_CONF = %q, LD_PRELOAD = %q, HOSTILE_ORDERS = %q, HOSTILE_REPORT = %q }
-}
-wire_keys { libraries = ["*"] }`, token.Library, token.Dir, m.Dir, token.Conf, m.Library, m.Env["HOSTILE_ORDERS"], m.Env["HOSTILE_REPORT"]))
+	env := maps.Clone(m.Env)
+	env["SOFTHSM2_CONF"], env["LD_PRELOAD"] = token.Conf, m.Library
+	h.Write(t, daemon.Library("softhsm", token.Library, env, fmt.Sprintf("paths = [%q, %q]", token.Dir, m.Dir))+daemon.WireKeys)
 	key := filepath.Join(h.State, "state-key")
 	m.Try(t, "read "+key)
 	h.Start()
@@ -215,13 +200,7 @@ func TestWorkerWithoutSecrets(t *testing.T) {
 	t.Setenv("BOUNDARY_STATE_KEY", "a state key of more than thirty-two octets")
 	t.Setenv("BOUNDARY_OTHER", "x")
 	m := hostilemodule.New(t, "environment BOUNDARY_STATE_KEY", "environment BOUNDARY_OTHER", "environment HSMD_WORKER")
-	h := daemon.NewHSMD(t, fmt.Sprintf(`
-state_key = "env:BOUNDARY_STATE_KEY"
-kms_library "pkcs11" {
-  name    = "hostile"
-  library = %q
-  env     = { HOSTILE_ORDERS = %q, HOSTILE_REPORT = %q }
-}`, m.Library, m.Env["HOSTILE_ORDERS"], m.Env["HOSTILE_REPORT"]))
+	h := daemon.NewHSMD(t, `state_key = "env:BOUNDARY_STATE_KEY"`+daemon.Library("hostile", m.Library, m.Env))
 	h.Start()
 	if _, err := wireClient(t, h.Socket).Status(t.Context(), &wire.StatusRequest{}); err != nil {
 		t.Fatal(err)

@@ -156,6 +156,64 @@ func TestKeyThatAppearsLater(t *testing.T) {
 	want(t, err, wire.Denied, "is the key that hsmd's configuration names")
 }
 
+// TestKeyOfTwoNames: a key pair that has two names which are not of the wire is
+// protected as long as one of them is, whichever was found last.
+func TestKeyOfTwoNames(t *testing.T) {
+	const second = `
+managed_key "pkcs11" "second" {
+  library     = "soft"
+  token_label = "ca"
+  pin         = "1234"
+  key_label   = "second"
+  mechanism   = "0x1041"
+  curve       = "P256"
+}
+`
+	for _, c := range []struct {
+		name, config, first, last string
+		lose                      func(h *hsmd)
+		owner                     string
+	}{
+		{"the last found is forgotten", strings.ReplaceAll(second, `key_label   = "second"`, `key_label = "internal-1"`), "second", "internal-1", func(h *hsmd) {
+			must[*wire.ForgetResponse](h.t)(h.as(own).Forget(ctx, &wire.ForgetRequest{Key: "internal-1"}))
+		}, "second"},
+		{"the last found is another pair now", second, "root", "second", func(h *hsmd) { h.give("second", "P256") }, "root"},
+		{"the first found is another pair now", second, "second", "root", func(h *hsmd) { h.give("second", "P256") }, "root"},
+		{"both are gone, the pair is not", second, "root", "second", func(h *hsmd) {
+			h.token.mu.Lock()
+			defer h.token.mu.Unlock()
+			delete(h.token.keys, "root")
+			delete(h.token.keys, "second")
+		}, "root"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := start(t, everything+c.config)
+			if c.last == "internal-1" {
+				must[*wire.GenerateResponse](t)(h.as(own).Generate(ctx, &wire.GenerateRequest{ID: "1", Type: wire.KeyP256}))
+			} else {
+				h.give("root", "P256")
+				h.token.keys["second"] = h.token.keys["root"]
+			}
+			// The pair under a label that nobody has a name for, and by id.
+			h.token.keys["alias"] = h.token.keys[c.last]
+			h.token.ids["01"] = "alias"
+			d := defined("sly", "")
+			d.AllowGenerateKey, d.PKCS11.KeyLabel, d.PKCS11.KeyID = false, "", "01"
+			must[*wire.ConfigureResponse](t)(h.configure(d))
+			for _, name := range []string{c.first, c.last} {
+				must[*wire.TestResponse](t)(h.as(own).Test(ctx, &wire.TestRequest{Key: name}))
+			}
+			if n := strings.Count(h.log.String(), "two names are one key pair"); n != 1 {
+				t.Errorf("the log says %d times that two names are one key pair:\n%s", n, h.log)
+			}
+			c.lose(h)
+			_, _ = h.as(own).Describe(ctx, &wire.DescribeRequest{Find: true})
+			_, err := h.as(own).Test(ctx, &wire.TestRequest{Key: "sly"})
+			want(t, err, wire.Denied, `"sly" is the key that hsmd's configuration names "`+c.owner+`"`)
+		})
+	}
+}
+
 func TestStoredKeysUnderAnotherConfiguration(t *testing.T) {
 	h := start(t, everything)
 	must[*wire.ConfigureResponse](t)(h.configure(defined("learn", "learn")))

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"slices"
 
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
@@ -90,8 +91,25 @@ func (s *Server) found(k *managedkey.Key, told *wire.KeyInfo) (*managedkey.Publi
 		k.Found(nil)
 		return nil, err
 	}
+	last := k.Last()
 	k.Found(p)
+	if last == nil || last.ID != p.ID {
+		s.warnOfTwoNames(k, p)
+	}
 	return p, nil
+}
+
+// warnOfTwoNames says of a key pair that has just been found that hsmd has it
+// under another name too: a client that may use the one may use the pair.
+func (s *Server) warnOfTwoNames(k *managedkey.Key, p *managedkey.Public) {
+	if k.Source == wire.SourceWire {
+		return
+	}
+	for _, other := range s.state.Load().Keys.All() {
+		if known := other.Public(); other.Name() != k.Name() && other.Source != wire.SourceWire && known != nil && known.ID == p.ID {
+			s.log.Warn("two names are one key pair", "key", k.Name(), "other", other.Name(), "public_key", hex.EncodeToString(p.ID[:]))
+		}
+	}
 }
 
 // notAnothers refuses a key of the wire that is, by its public key, one that

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/faultmodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -130,25 +132,38 @@ func TestHSMDNowhere(t *testing.T) {
 	}
 }
 
-// TestFullDisk: what would be stored is 503 with a time, nothing is stored, and
-// all else is served.
+// TestFullDisk: what would be stored is 503 with a time, nothing is stored, the
+// HSM is not asked, and all else is served.
 func TestFullDisk(t *testing.T) {
 	token := softhsm.New(t)
-	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+daemon.WireKeys+daemon.InternalKeys(token))
+	m := faultmodule.New(t, token.Library) // counts calls
+	env := maps.Clone(m.Env)
+	env["SOFTHSM2_CONF"] = token.Conf
+	h := daemon.NewHSMD(t, daemon.Library("softhsm", m.Library, env)+daemon.WireKeys+daemon.InternalKeys(token))
 	h.Start()
 	cfg := pebblestore.Config{Path: t.TempDir(), MinFree: -1}
 	t.Run("before", func(t *testing.T) { serveOn(t, h.Socket, cfg).ca(t) })
 	cfg.MinFree = math.MaxInt64 // more than any disk has
 	s := serveOn(t, h.Socket, cfg)
 	before := fmt.Sprint(s.do(t, "LIST", "pki/certs", "").Data)
+	root := `{"common_name":"R","key_type":"ec"}`
+	asked := func() int {
+		return m.Calls(t, "C_Sign") + m.Calls(t, "C_SignUpdate") + m.Calls(t, "C_GenerateKeyPair")
+	}
+	askedBefore := asked()
 	for path, body := range map[string]string{
 		"pki/issue/web": `{"common_name":"a.example.com"}`, "pki/roles/other": "{}", "pki/config/urls": `{"ocsp_servers":[]}`,
-		"pki/root/generate/internal": `{"common_name":"R","key_type":"ec"}`, "sys/mounts/other": `{"type":"pki"}`, "sys/mounts/pki/tune": `{"description":"x"}`,
+		"pki/root/generate/internal": root, "pki/intermediate/generate/internal": root, "pki/keys/generate/internal": `{"key_type":"ec"}`,
+		"pki/sign/web": `{"csr":` + csr + `}`, "pki/sign-verbatim": `{"ttl":"1h","csr":` + csr + `}`, "pki/root/sign-intermediate": `{"common_name":"I","csr":` + csr + `}`,
+		"sys/mounts/other": `{"type":"pki"}`, "sys/mounts/pki/tune": `{"description":"x"}`,
 	} {
 		got := s.ask(t, "POST", path, body)
 		if got.Status != 503 || got.Header.Get("Retry-After") == "" || !got.says("disk") {
 			t.Errorf("POST %s: %d, Retry-After %q, %s", path, got.Status, got.Header.Get("Retry-After"), got.Body)
 		}
+	}
+	if n := asked() - askedBefore; n != 0 {
+		t.Errorf("the HSM was asked %d times for what could not be stored", n)
 	}
 	if after := fmt.Sprint(s.do(t, "LIST", "pki/certs", "").Data); after != before {
 		t.Errorf("the certificates were %s and are %s", before, after)

@@ -31,10 +31,14 @@ func (a *Authority) requestedKey(ctx context.Context, req *KeyRequest) (key *Key
 	if err := checkName("key", req.Name); err != nil {
 		return nil, nil, err
 	}
-	if req.Kind == "internal" { // before there is a key that nobody would clear away
+	// Before there is a key that nobody would clear away:
+	if req.Kind == "internal" {
 		if err := a.view.Load().freeKeyName(req.Name, nil); err != nil {
 			return nil, nil, err
 		}
+	}
+	if err := a.cfg.Store.Writable(); err != nil {
+		return nil, nil, err
 	}
 	if key, err = a.keyOfKind(ctx, req); err != nil {
 		return nil, nil, err

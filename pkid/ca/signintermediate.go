@@ -82,13 +82,17 @@ func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) 
 }
 
 // finish lints what is prepared, under a role's settings if there is one, and
-// has the issuer's key sign it.
+// has the issuer's key sign it, unless it is known already that it could not be
+// kept.
 func (a *Authority) finish(ctx context.Context, out *Issued, prepared *issuance.Prepared, key *Key, r *role.Role, requestID string) error {
 	findings, err := a.view.Load().lint(prepared, r)
 	if err != nil {
 		return err
 	}
 	out.Warnings = append(out.Warnings, findings...)
+	if err := a.cfg.Store.Writable(); err != nil {
+		return err
+	}
 	signer, err := a.signer(ctx, key, a.cfg.UUID+" "+requestID)
 	if err != nil {
 		return err

@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,13 +69,24 @@ wire_keys {
 
 // Libraries is the kms_library block of a store, with the name softhsm.
 func Libraries(s *softhsm.Store) string {
+	return Library("softhsm", s.Library, map[string]string{"SOFTHSM2_CONF": s.Conf})
+}
+
+// Library is the kms_library block of any library; more are further attributes
+// of it.
+func Library(name, path string, env map[string]string, more ...string) string {
+	var set []string
+	for _, variable := range slices.Sorted(maps.Keys(env)) {
+		set = append(set, fmt.Sprintf("%s = %q", variable, env[variable]))
+	}
 	return fmt.Sprintf(`
 kms_library "pkcs11" {
-  name    = "softhsm"
+  name    = %q
   library = %q
-  env     = { SOFTHSM2_CONF = %q }
+  env     = { %s }
+  %s
 }
-`, s.Library, s.Conf)
+`, name, path, strings.Join(set, ", "), strings.Join(more, "\n  "))
 }
 
 // InternalKeys is the internal_keys block for a token, by label.
