@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hsmpki/hsmpki/config"
@@ -88,6 +89,9 @@ func (ls *Listeners) Rules() []config.Rule {
 			id := sha256.Sum256(certificate.Certificate[0])
 			text = fmt.Sprintf("open, shows the certificate of %q until %s, SHA-256 %s", certificate.Leaf.Subject.String(),
 				certificate.Leaf.NotAfter.UTC().Format(time.RFC3339), hex.EncodeToString(id[:]))
+		}
+		if proxies := l.config.XForwardedForAuthorizedAddrs; len(proxies) > 0 {
+			text += ", heeds X-Forwarded-For from " + strings.Join(proxies, ", ")
 		}
 		rules = append(rules, config.Rule{Subject: fmt.Sprintf("listener %q", l.config.Address), Text: text})
 	}

@@ -166,7 +166,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	s = strings.TrimSpace(s)
 	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
 		if seconds < 0 || seconds > math.MaxInt64/int64(time.Second) {
-			return 0, fmt.Errorf("time: invalid duration %q", s)
+			return 0, badDuration(s)
 		}
 		return time.Duration(seconds) * time.Second, nil
 	}
@@ -175,7 +175,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	if days, after, found := strings.Cut(s, "d"); found {
 		n, err := strconv.ParseInt(days, 10, 64)
 		if err != nil || n < 0 || n > math.MaxInt64/int64(24*time.Hour) {
-			return 0, fmt.Errorf("time: invalid duration %q", s)
+			return 0, badDuration(s)
 		}
 		total, rest = time.Duration(n)*24*time.Hour, after
 		if rest == "" {
@@ -184,9 +184,13 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(rest)
 	if err != nil || d < 0 || total+d < 0 {
-		return 0, fmt.Errorf("time: invalid duration %q", s)
+		return 0, badDuration(s)
 	}
 	return total + d, nil
+}
+
+func badDuration(s string) error {
+	return fmt.Errorf("time: invalid duration %q: it is a number of seconds, or numbers with units such as 72h or 30d, and up to 292 years", s)
 }
 
 func asString(v any) (string, error) {
