@@ -74,6 +74,28 @@ func TestLongMessagesGoThrough(t *testing.T) {
 	f.works(t, "rsa")
 }
 
+// TestOneCallOrSeveral: a token may take no message in parts, or none that is long
+// in one call.
+func TestOneCallOrSeveral(t *testing.T) {
+	for name, fault := range map[string]faultmodule.Fault{
+		"no parts":        faultmodule.Return("C_SignUpdate", 0x54),                 // CKR_FUNCTION_NOT_SUPPORTED
+		"no long message": faultmodule.Return("C_Sign", 0x21).Between(2, 1_000_000), // CKR_DATA_LEN_RANGE, after the trial
+	} {
+		f := newFaulty(t, faultmodule.Mechanisms(0x40), fault)
+		f.Tool(t, "--keypairgen", "--key-type", "rsa:2048", "--label", "rsa", "--id", "01")
+		f.define(t, f.rsa("rsa", 1), nil)
+		info, err := f.look(t, "rsa")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range []int{10, 40_000, 200_000} {
+			if err := f.sign(t, &info, wire.RSAPKCS1SHA256, make([]byte, size)); err != nil {
+				t.Errorf("%s, %d octets: %v", name, size, err)
+			}
+		}
+	}
+}
+
 // TestALostSessionBeforeAPart: a long message survives what happens before any of
 // it was given.
 func TestALostSessionBeforeAPart(t *testing.T) {

@@ -3,6 +3,7 @@
 package pkcs11
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -74,15 +75,13 @@ func (s *Service) sign(ctx context.Context, k *key, req *wire.SignRequest) (*wir
 const beginning = "C_SignInit"
 
 // signOnce makes one signature in a session of its own. A message in parts goes
-// to the token as it comes where the token hashes it.
+// to the token as it comes where the token hashes it, and can.
 func (s *Service) signOnce(ctx context.Context, k *key, f *found, mech mechanism, req *wire.SignRequest) (signature []byte, call string, err error) {
 	if req.Parts != nil && mech.hashes {
-		call = beginning
-		err = f.token.sessions.use(ctx, func(session p11.SessionHandle) error {
-			signature, call, err = s.signParts(ctx, session, k, f, mech, req.Parts)
-			return err
-		})
-		return signature, call, err
+		signature, call, err = s.signStream(ctx, k, f, mech, req)
+		if !errors.Is(err, errNoParts) {
+			return signature, call, err
+		}
 	}
 	if req.Parts != nil {
 		if err := gather(req); err != nil {
@@ -96,6 +95,22 @@ func (s *Service) signOnce(ctx context.Context, k *key, f *found, mech mechanism
 	call = "C_OpenSession"
 	err = f.token.sessions.use(ctx, func(session p11.SessionHandle) error {
 		signature, call, err = s.signIn(ctx, session, k, f, mech, data)
+		return err
+	})
+	if mech.hashes && isCKR(err, p11.CKR_DATA_LEN_RANGE) { // too long for one call
+		return s.signStream(ctx, k, f, mech, &wire.SignRequest{Parts: bytes.NewReader(data)})
+	}
+	return signature, call, err
+}
+
+// errNoParts is the failure of a token that takes no message in parts. What was
+// read of it is put back.
+var errNoParts = errors.New("the token takes no message in parts")
+
+func (s *Service) signStream(ctx context.Context, k *key, f *found, mech mechanism, req *wire.SignRequest) (signature []byte, call string, err error) {
+	call = beginning
+	err = f.token.sessions.use(ctx, func(session p11.SessionHandle) error {
+		signature, call, err = s.signParts(ctx, session, k, f, mech, req)
 		return err
 	})
 	return signature, call, err
@@ -124,17 +139,22 @@ func (s *Service) signIn(ctx context.Context, session p11.SessionHandle, k *key,
 }
 
 // signParts has the token hash a message as it comes, in constant memory.
-func (s *Service) signParts(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism, parts io.Reader) (signature []byte, call string, err error) {
+func (s *Service) signParts(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism, req *wire.SignRequest) (signature []byte, call string, err error) {
 	end, err := s.begin(ctx, session, k, f, mech)
 	if err != nil {
 		return nil, beginning, err
 	}
 	defer end()
 	part := make([]byte, wire.MaxPart)
-	for {
-		n, err := io.ReadFull(parts, part)
+	for first := true; ; first = false {
+		n, err := io.ReadFull(req.Parts, part)
 		if n > 0 {
-			if err := f.token.module.SignUpdate(session, part[:n]); err != nil {
+			err := f.token.module.SignUpdate(session, part[:n])
+			if first && isCKR(err, p11.CKR_FUNCTION_NOT_SUPPORTED) {
+				req.Parts = io.MultiReader(bytes.NewReader(part[:n]), req.Parts)
+				return nil, "C_SignUpdate", errNoParts
+			}
+			if err != nil {
 				return nil, "C_SignUpdate", err
 			}
 		}
