@@ -23,7 +23,7 @@ import (
 // (sys/managed-keys). Signing is package ca's. hsm.Client meets it.
 type Keys interface {
 	Describe(ctx context.Context, req *wire.DescribeRequest) (*wire.DescribeResponse, error)
-	Generate(ctx context.Context, req *wire.GenerateRequest) (*wire.GenerateResponse, error)
+	FindOrMake(ctx context.Context, name, id, use string) (*wire.KeyInfo, error)
 	Test(ctx context.Context, req *wire.TestRequest) (*wire.TestResponse, error)
 	Configure(ctx context.Context, req *wire.ConfigureRequest) (*wire.ConfigureResponse, error)
 	Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.ForgetResponse, error)

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
-	"strings"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
@@ -71,7 +70,7 @@ func readRevocation(p *vaultapi.Params) (*ca.RevokeRequest, error) {
 	}
 	var err error
 	if text != "" {
-		if req.Certificate, err = oneCertificate(text); err != nil {
+		if req.Certificate, err = ca.ParseCertificate(text); err != nil {
 			return nil, err
 		}
 	}
@@ -86,24 +85,6 @@ func readRevocation(p *vaultapi.Params) (*ca.RevokeRequest, error) {
 		}
 	}
 	return req, nil
-}
-
-// oneCertificate reads the PEM of one certificate.
-func oneCertificate(text string) (*x509.Certificate, error) {
-	block, rest := pem.Decode([]byte(strings.TrimSpace(text)))
-	switch {
-	case block == nil:
-		return nil, vaultapi.BadRequest("certificate: no PEM block is found in it")
-	case block.Type != "CERTIFICATE":
-		return nil, vaultapi.BadRequest("certificate: the PEM block is a %q, not a CERTIFICATE", block.Type)
-	case strings.TrimSpace(string(rest)) != "":
-		return nil, vaultapi.BadRequest("certificate: something follows the first PEM block, where one certificate is wanted")
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, vaultapi.BadRequest("certificate: %v", err)
-	}
-	return cert, nil
 }
 
 // leastKeyPEM is shorter than the PEM of any private key, in octets.

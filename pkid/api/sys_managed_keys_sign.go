@@ -26,7 +26,7 @@ func testManagedKey(h *Handler, r *request) (*answer, error) {
 		return nil, vaultapi.BadRequest("no managed key of type %s has the name %q", kind, keyName(r))
 	}
 	name := key.Definition.Name
-	if key, err = h.findKey(r, name); err != nil {
+	if key, err = h.Keys.FindOrMake(r.ctx, name, r.id, r.path+" "+r.id); err != nil {
 		return nil, err
 	}
 	scheme, err := wish.of(key)
@@ -35,29 +35,6 @@ func testManagedKey(h *Handler, r *request) (*answer, error) {
 	}
 	_, err = h.Keys.Test(r.ctx, &wire.TestRequest{Key: name, Scheme: scheme, Context: r.path + " " + r.id})
 	return nil, err
-}
-
-// findKey looks the key up in its token, and makes it there if it must.
-func (h *Handler) findKey(r *request, name string) (*wire.KeyInfo, error) {
-	described, err := h.Keys.Describe(r.ctx, &wire.DescribeRequest{Key: name, Find: true})
-	if err != nil {
-		return nil, err
-	}
-	if len(described.Keys) != 1 {
-		return nil, fmt.Errorf("hsmd described %d keys for the name %q", len(described.Keys), name)
-	}
-	key := &described.Keys[0]
-	switch {
-	case key.Fault == nil:
-		return key, nil
-	case key.Fault.Code != wire.UnknownKey || !key.Definition.AllowGenerateKey:
-		return nil, key.Fault.Err()
-	}
-	made, err := h.Keys.Generate(r.ctx, &wire.GenerateRequest{Key: name, ID: r.id, Context: r.path + " " + r.id})
-	if err != nil {
-		return nil, err
-	}
-	return &made.Key, nil
 }
 
 // schemeWish is what use_pss and hash_algorithm ask for, as far as they are

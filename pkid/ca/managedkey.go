@@ -22,25 +22,11 @@ func (a *Authority) managed(ctx context.Context, name, uuid, requestID string) (
 	if err := a.mayUse(d.Name, anyMount(info)); err != nil {
 		return nil, err
 	}
-	response, err := a.cfg.Keys.Describe(ctx, &wire.DescribeRequest{Key: d.Name, Find: true})
+	found, err := a.cfg.Keys.FindOrMake(ctx, d.Name, requestID, a.cfg.UUID+" "+requestID)
 	if err != nil {
 		return nil, err
 	}
-	if len(response.Keys) != 1 {
-		return nil, wire.Errorf(wire.UnknownKey, "no managed key %q", d.Name)
-	}
-	found := response.Keys[0]
-	if found.Fault != nil && found.Fault.Code == wire.UnknownKey && d.AllowGenerateKey {
-		made, err := a.cfg.Keys.Generate(ctx, &wire.GenerateRequest{Key: d.Name, ID: requestID, Context: a.cfg.UUID + " " + requestID})
-		if err != nil {
-			return nil, err
-		}
-		found = made.Key
-	}
-	if err := found.Fault.Err(); err != nil {
-		return nil, err
-	}
-	return a.entry(&found, false)
+	return a.entry(found, false)
 }
 
 // internalKey is the entry of a key that hsmd made for this mount.

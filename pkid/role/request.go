@@ -76,7 +76,7 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 	if err := r.permits(n); err != nil {
 		return nil, nil, err
 	}
-	notBefore, notAfter, more, err := r.validity(w, t)
+	notBefore, notAfter, more, err := r.leafValidity(w, t)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -29,6 +29,25 @@ func ParseNotAfterBehavior(s string) (NotAfterBehavior, error) {
 	return "", refuse("Unknown value for field `leaf_not_after_behavior`. Possible values are `err`, `truncate`, `permit` and `always_enforce_err`.")
 }
 
+// leafValidity is validity where the end that a wish names is cut to the role's
+// max_ttl, as a ttl is: else whoever names one goes beyond it. The role's own
+// not_after stays.
+func (r *Role) leafValidity(w *Wish, t *Terms) (notBefore, notAfter time.Time, warnings []string, err error) {
+	longest, warning := r.MaxTTL.Duration(), ""
+	last := t.Now.Add(longest)
+	if end, noTime := time.Parse(time.RFC3339, w.NotAfter); noTime == nil && longest > 0 && end.After(last) && r.NotAfter == "" {
+		warning = fmt.Sprintf("not_after %q is later than the permitted maxTTL %q allows, so maxTTL is being used", w.NotAfter, longest)
+		bound := *w
+		bound.NotAfter = last.Format(time.RFC3339Nano)
+		w = &bound
+	}
+	notBefore, notAfter, warnings, err = r.validity(w, t)
+	if warning != "" {
+		warnings = append(warnings, warning)
+	}
+	return notBefore, notAfter, warnings, err
+}
+
 // validity decides from when to when a certificate is valid (vault-api 4.1).
 // The end is the role's not_after, else the wish's, else a ttl: the wish's, the
 // role's, the mount's, cut to the role's or the mount's maximum with a warning.

@@ -70,7 +70,7 @@ func VerbatimRequest(r *Role, v *Verbatim, csr *CSR, t *Terms) (*issuance.Reques
 	if err != nil {
 		return nil, nil, err
 	}
-	notBefore, notAfter, warnings, err := rules.validity(v.Wish, t)
+	notBefore, notAfter, warnings, err := rules.leafValidity(v.Wish, t)
 	if err != nil {
 		return nil, nil, err
 	}
