@@ -13,21 +13,11 @@ import (
 )
 
 // supervised is a library behind hsmd's own supervisor, ended with the test.
-func supervised(t testing.TB, library string, env map[string]string, paths ...string) *hsmdworker.Process {
+func supervised(t testing.TB, library string, env map[string]string) *hsmdworker.Process {
 	t.Helper()
 	supervisor := hsmdworker.NewSupervisor(slog.New(slog.DiscardHandler))
 	t.Cleanup(supervisor.Close)
-	return supervisor.Library(hsmdworker.Library{Name: "softhsm", Path: library, Env: env, Paths: paths})
-}
-
-// TestSoftHSMConfined runs the suite in a worker that has the token's folder and
-// nothing else.
-func TestSoftHSMConfined(t *testing.T) {
-	backendtest.Run(t, func(t *testing.T) *backendtest.Backend {
-		token := softhsm.New(t)
-		return &backendtest.Backend{Service: supervised(t, token.Library, map[string]string{"SOFTHSM2_CONF": token.Conf}, token.Dir), Key: onToken(token),
-			Worker: worker(token.Library), Types: everyType, Tool: token.Tool}
-	})
+	return supervisor.Library(hsmdworker.Library{Name: "softhsm", Path: library, Env: env})
 }
 
 // TestSoftHSMBehindTheSupervisor runs the suite as hsmd has its libraries.

@@ -21,6 +21,6 @@ func NSS(t testing.TB, pin string) *Token {
 	if err := os.Remove(password); err != nil {
 		t.Fatal(err)
 	}
-	return &Token{Library: library(t, "libsoftokn3.so", "libnss3"), Label: "NSS Certificate DB", PIN: pin,
+	return &Token{Library: library(t, "libsoftokn3.so", "libnss3"), Label: "NSS Certificate DB", PIN: pin, Paths: []string{dir},
 		InitArgs: "configdir='sql:" + dir + "' certPrefix='' keyPrefix='' secmod='secmod.db' flags="}
 }

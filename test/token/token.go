@@ -24,6 +24,7 @@ type Token struct {
 	Label    string
 	PIN      string // empty: the token has none
 
+	Paths   []string // what the library reads and writes: files, folders, sockets
 	Env     []string // for the process that loads the library
 	Through []string // a command that puts a process where it sees the token
 }

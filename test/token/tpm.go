@@ -12,9 +12,10 @@ import (
 // which the library runs out of the TPM's few places for keys. The two meet on
 // a D-Bus of their own.
 type TPM struct {
-	dir string
-	env []string
-	n   int
+	dir   string
+	paths []string
+	env   []string
+	n     int
 }
 
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -45,7 +46,7 @@ func NewTPM(t testing.TB) *TPM {
 	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, bus), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := &TPM{dir: dir, env: []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=" + bus, "TPM2TOOLS_TCTI=tabrmd:bus_type=session",
+	m := &TPM{dir: dir, paths: []string{store, bus}, env: []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=" + bus, "TPM2TOOLS_TCTI=tabrmd:bus_type=session",
 		"TPM2_PKCS11_TCTI=tabrmd:bus_type=session", "TPM2_PKCS11_STORE=" + store, "TSS2_LOG=all+none"}}
 
 	start(t, m.command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+filepath.Join(dir, "state"),
@@ -69,7 +70,7 @@ func (m *TPM) command(name string, args ...string) *exec.Cmd {
 func (m *TPM) Add(t testing.TB) *Token {
 	t.Helper()
 	m.n++
-	k := &Token{Library: library(t, "libtpm2_pkcs11.so.1", "libtpm2-pkcs11-1"), Label: fmt.Sprintf("tpm-%d", m.n), PIN: "pin-of-tpm-2c81", Env: m.env}
+	k := &Token{Library: library(t, "libtpm2_pkcs11.so.1", "libtpm2-pkcs11-1"), Label: fmt.Sprintf("tpm-%d", m.n), PIN: "pin-of-tpm-2c81", Paths: m.paths, Env: m.env}
 	run(t, m.command("tpm2_ptool", "addtoken", "--pid=1", "--label="+k.Label, "--sopin=so-pin-of-tpm", "--userpin="+k.PIN))
 	return k
 }
