@@ -2,6 +2,7 @@ package test
 
 import (
 	"crypto/x509"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -15,8 +16,8 @@ import (
 	"github.com/hsmpki/hsmpki/test/softhsm"
 )
 
-// TestCase52_53_Soak has callers issue, revoke and read CRLs while workers,
-// hsmd and pkid are killed and the token is moved away, at random, for a
+// TestCase52_53_Soak has callers issue, revoke and read CRLs while workers are
+// killed and stalled, hsmd and pkid killed, the token moved away, at random, for a
 // minute or $HSMPKI_SOAK. In the end, every certificate that a caller got is
 // stored as he got it, no serial was used twice, what was revoked is so on the
 // CRL and over OCSP, and calls succeed again. $HSMPKI_SOAK_SEED plays the same
@@ -83,8 +84,8 @@ type faults struct {
 
 func (f *faults) during(length time.Duration) {
 	f.t.Helper()
-	kinds := map[string]func(){"worker killed": f.killWorker, "hsmd killed": f.killHSMD, "pkid killed": f.killPKID, "token away": f.moveToken}
-	names := []string{"hsmd killed", "pkid killed", "token away", "worker killed"}
+	kinds := map[string]func(){"worker killed": f.killWorker, "hsmd killed": f.killHSMD, "pkid killed": f.killPKID, "token away": f.moveToken, "worker stalled": f.stallWorker}
+	names := slices.Sorted(maps.Keys(kinds))
 	for end := time.Now().Add(length); time.Now().Before(end); {
 		time.Sleep(f.upTo(2 * time.Second))
 		name := names[f.random.IntN(len(names))]
@@ -95,10 +96,19 @@ func (f *faults) during(length time.Duration) {
 
 func (f *faults) upTo(d time.Duration) time.Duration { return time.Duration(f.random.Int64N(int64(d))) }
 
-func (f *faults) killWorker() {
+func (f *faults) killWorker() { f.signalWorkers(syscall.SIGKILL) }
+
+func (f *faults) signalWorkers(s syscall.Signal) {
 	for _, pid := range f.p.HSMD.WorkerPIDs() {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		_ = syscall.Kill(pid, s) // it may have ended by itself
 	}
+}
+
+// stallWorker is the HSM that takes its time.
+func (f *faults) stallWorker() {
+	f.signalWorkers(syscall.SIGSTOP)
+	time.Sleep(f.upTo(3 * time.Second))
+	f.signalWorkers(syscall.SIGCONT)
 }
 
 // killHSMD leaves hsmd away for a while: who asks meanwhile is told to come

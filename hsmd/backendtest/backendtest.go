@@ -33,6 +33,10 @@ type Backend struct {
 	// Tool runs pkcs11-tool on the token, logged in, for what the protocol
 	// cannot do: twins, orphans, deletions. Nil leaves those cases out.
 	Tool func(t testing.TB, args ...string) string
+
+	// Again opens the token in another process, which is told nothing of the
+	// first. Nil leaves those cases out.
+	Again func(t *testing.T) wire.Service
 }
 
 // Run runs the suite; open gives a backend with a fresh token.
@@ -48,6 +52,9 @@ func Run(t *testing.T, open func(t *testing.T) *Backend) {
 		{"Case30_RefusesRequests", refusesRequests},
 		{"RefusesDefinitions", refusesDefinitions},
 		{"RefusesAnotherPIN", refusesAnotherPIN},
+		{"RefusesAWrongPIN", refusesAWrongPIN},
+		{"ShowsTheToken", showsTheToken},
+		{"KeysOutliveTheProcess", keysOutliveTheProcess},
 		{"Forgets", forgets},
 		{"Case23_Ambiguous", ambiguous},
 		{"Case24_NeverOverAnOrphan", neverOverAnOrphan},

@@ -106,7 +106,8 @@ func TestSoftHSM(t *testing.T) {
 func TestSoftHSMInItsProcess(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) *backendtest.Backend {
 		token := softhsm.New(t)
-		return &backendtest.Backend{Service: child(t, token.Env()...), Key: onToken(token), Worker: worker(token.Library),
+		again := func(t *testing.T) wire.Service { return child(t, token.Env()...) }
+		return &backendtest.Backend{Service: again(t), Again: again, Key: onToken(token), Worker: worker(token.Library),
 			Types: []wire.KeyType{wire.KeyRSA2048, wire.KeyP256, wire.KeyEd25519}, Tool: token.Tool}
 	})
 }

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/wire"
@@ -94,6 +95,20 @@ func refusesAnotherPIN(t *testing.T, b *Backend) {
 	if _, err := b.sign(t, "key", public, b.plainScheme()); err != nil {
 		t.Errorf("the right one after that: %v", err)
 	}
+}
+
+// refusesAWrongPIN: one that the token is shown and refuses, before the right
+// one.
+func refusesAWrongPIN(t *testing.T, b *Backend) {
+	d := b.plainKey("key")
+	wrong := *d.PKCS11
+	wrong.PIN = strings.Repeat("0", len(d.PKCS11.PIN))
+	b.configure(t, wire.Definition{Type: d.Type, Name: d.Name, AllowGenerateKey: true, PKCS11: &wrong})
+	for _, words := range []string{"the token refused the PIN", "refused this PIN before"} {
+		_, err := b.Service.Generate(t.Context(), &wire.GenerateRequest{Key: "key", ID: "x"})
+		b.wants(t, "a wrong PIN", err, wire.LoginRefused, words)
+	}
+	b.made(t, d)
 }
 
 // forgets: what is forgotten is unknown, and stays in the token.

@@ -18,7 +18,8 @@ func backend(t *testing.T, k *token.Token, types, lacks []wire.KeyType) *backend
 	t.Helper()
 	config := worker(k.Library)
 	config.InitArgs = k.InitArgs
-	return &backendtest.Backend{Service: serving(t, k.Command(self(t))), Worker: config, Types: types, Lacks: lacks,
+	again := func(t *testing.T) wire.Service { return serving(t, k.Command(self(t))) }
+	return &backendtest.Backend{Service: again(t), Again: again, Worker: config, Types: types, Lacks: lacks,
 		Key: wire.PKCS11Definition{Library: "library", TokenLabel: k.Label, PIN: k.PIN}}
 }
 
