@@ -1,6 +1,7 @@
 package backendtest_test
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -226,4 +227,24 @@ func TestBreakerAnswersAtOnce(t *testing.T) {
 	}
 	f.faults.Set(t)
 	f.comesBack(t)
+}
+
+// TestGivingUpOpensNoBreaker: callers whose time is up say nothing about the
+// token, though the worker may notice it before they do.
+func TestGivingUpOpensNoBreaker(t *testing.T) {
+	f := newFailing(t)
+	f.faults.Set(t, faultmodule.Sleep("C_Sign", 30*time.Millisecond))
+	before := pid(t, f)
+	atOnce(64, func(int) {
+		for range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			_ = sign(ctx, f, "key", f.spki)
+			cancel()
+		}
+	})
+	f.faults.Set(t)
+	f.signs(t)
+	if n := f.log.count("a token is away"); n != 0 || pid(t, f) != before {
+		t.Errorf("the token was said to be away %d times; the worker was %d and is %d", n, before, pid(t, f))
+	}
 }

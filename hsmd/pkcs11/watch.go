@@ -22,32 +22,52 @@ const (
 	exitStuck = 75
 )
 
-// function is one of the library's, with the time that it has.
-type function struct {
-	name  string
-	limit time.Duration
-}
+// function is one of the library's.
+type function int32
 
-var (
-	cGetFunctionList   = &function{"C_GetFunctionList", stuckAfter} // and the loading
-	cInitialize        = &function{"C_Initialize", stuckAfter}
-	cFinalize          = &function{"C_Finalize", stuckAfter}
-	cGetSlotList       = &function{"C_GetSlotList", stuckAfter}
-	cGetTokenInfo      = &function{"C_GetTokenInfo", stuckAfter}
-	cGetMechanismList  = &function{"C_GetMechanismList", stuckAfter}
-	cGetMechanismInfo  = &function{"C_GetMechanismInfo", stuckAfter}
-	cOpenSession       = &function{"C_OpenSession", stuckAfter}
-	cCloseSession      = &function{"C_CloseSession", stuckAfter}
-	cGetSessionInfo    = &function{"C_GetSessionInfo", stuckAfter}
-	cLogin             = &function{"C_Login", stuckAfter}
-	cLoginAtPad        = &function{"C_Login", stuckPad}
-	cFindObjects       = &function{"C_FindObjects", stuckAfter}
-	cGetAttributeValue = &function{"C_GetAttributeValue", stuckAfter}
-	cGenerateKeyPair   = &function{"C_GenerateKeyPair", stuckMaking}
-	cGenerateRandom    = &function{"C_GenerateRandom", stuckAfter}
-	cSignInit          = &function{"C_SignInit", stuckAfter}
-	cSign              = &function{"C_Sign", stuckAfter}
+const (
+	cNone            function = iota
+	cGetFunctionList          // and the loading
+	cInitialize
+	cFinalize
+	cGetSlotList
+	cGetTokenInfo
+	cGetMechanismList
+	cGetMechanismInfo
+	cOpenSession
+	cCloseSession
+	cGetSessionInfo
+	cLogin
+	cLoginAtPad
+	cFindObjects
+	cGetAttributeValue
+	cGenerateKeyPair
+	cGenerateRandom
+	cSignInit
+	cSign
+	functions
 )
+
+var functionNames = [functions]string{
+	cGetFunctionList:   "C_GetFunctionList",
+	cInitialize:        "C_Initialize",
+	cFinalize:          "C_Finalize",
+	cGetSlotList:       "C_GetSlotList",
+	cGetTokenInfo:      "C_GetTokenInfo",
+	cGetMechanismList:  "C_GetMechanismList",
+	cGetMechanismInfo:  "C_GetMechanismInfo",
+	cOpenSession:       "C_OpenSession",
+	cCloseSession:      "C_CloseSession",
+	cGetSessionInfo:    "C_GetSessionInfo",
+	cLogin:             "C_Login",
+	cLoginAtPad:        "C_Login",
+	cFindObjects:       "C_FindObjects",
+	cGetAttributeValue: "C_GetAttributeValue",
+	cGenerateKeyPair:   "C_GenerateKeyPair",
+	cGenerateRandom:    "C_GenerateRandom",
+	cSignInit:          "C_SignInit",
+	cSign:              "C_Sign",
+}
 
 // watch knows the calls that are in the library. Entering and leaving is on the
 // way of each signature, and takes no lock.
@@ -55,26 +75,31 @@ type watch struct {
 	began time.Time
 	next  atomic.Uint32
 	calls [512]underWay // more than a connection has requests
+	means [functions]atomic.Int64
 }
 
 // underWay is the place of one call. Whoever takes it sets function first and
 // clears it last; since is 0 in between.
 type underWay struct {
-	function atomic.Pointer[function]
+	watch    *watch
+	function atomic.Int32
 	since    atomic.Int64 // since began
 }
 
 func newWatch(log *slog.Logger, closed <-chan struct{}) *watch {
 	w := &watch{began: time.Now()}
+	for i := range w.calls {
+		w.calls[i].watch = w
+	}
 	go w.run(log, closed)
 	return w
 }
 
 // enter finds a call a place, most often the first that it tries.
-func (w *watch) enter(f *function) *underWay {
+func (w *watch) enter(f function) *underWay {
 	for {
 		u := &w.calls[w.next.Add(1)%uint32(len(w.calls))]
-		if u.function.CompareAndSwap(nil, f) {
+		if u.function.CompareAndSwap(int32(cNone), int32(f)) {
 			u.since.Store(int64(time.Since(w.began)))
 			return u
 		}
@@ -82,8 +107,30 @@ func (w *watch) enter(f *function) *underWay {
 }
 
 func (u *underWay) leave() {
+	u.watch.took(function(u.function.Load()), time.Since(u.watch.began)-time.Duration(u.since.Load()))
 	u.since.Store(0)
-	u.function.Store(nil)
+	u.function.Store(int32(cNone))
+}
+
+// took keeps the mean of a function's last few calls. Those that end together may
+// overwrite each other's part.
+func (w *watch) took(f function, d time.Duration) {
+	mean := w.means[f].Load()
+	w.means[f].Store(mean + (int64(d)-mean)/4)
+}
+
+// limit is the time that a call has. A slow HSM that does one thing at a time
+// keeps those who wait in its library for longer than one that hangs may take;
+// but then the calls that end were long as well.
+func (w *watch) limit(f function) time.Duration {
+	limit := stuckAfter
+	switch f {
+	case cGenerateKeyPair:
+		limit = stuckMaking
+	case cLoginAtPad:
+		limit = stuckPad
+	}
+	return max(limit, 4*time.Duration(w.means[f].Load()))
 }
 
 // run looks after the calls as long as the library is in use.
@@ -94,21 +141,21 @@ func (w *watch) run(log *slog.Logger, closed <-chan struct{}) {
 		case <-closed:
 			return
 		}
-		if f := w.stuck(); f != nil {
-			log.Error("a call of the library does not return; this worker is given up", "function", f.name, "after", f.limit.String())
+		if f := w.stuck(); f != cNone {
+			log.Error("a call of the library does not return; this worker is given up", "function", functionNames[f], "after", w.limit(f).String())
 			os.Exit(exitStuck)
 		}
 	}
 }
 
-// stuck gives the function of a call whose time is up.
-func (w *watch) stuck() *function {
+// stuck gives the function of a call whose time is up, cNone for none.
+func (w *watch) stuck() function {
 	now := time.Since(w.began)
 	for i := range w.calls {
-		f, since := w.calls[i].function.Load(), time.Duration(w.calls[i].since.Load())
-		if f != nil && since != 0 && now-since > f.limit {
+		f, since := function(w.calls[i].function.Load()), time.Duration(w.calls[i].since.Load())
+		if f != cNone && since != 0 && now-since > w.limit(f) {
 			return f
 		}
 	}
-	return nil
+	return cNone
 }

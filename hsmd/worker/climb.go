@@ -115,6 +115,7 @@ func renewed[T any](ctx context.Context, p *Process, b *breaker, r *running, que
 	if b.refuses() {
 		return answer, failure // somebody has tried it meanwhile
 	}
+	defined := p.changes()
 	next, err := start(ctx, p.library, p.log)
 	if err == nil {
 		err = p.tell(ctx, next)
@@ -129,17 +130,26 @@ func renewed[T any](ctx context.Context, p *Process, b *breaker, r *running, que
 	answer, err = question(next.client)
 	b.leave(ctx, err)
 	p.learn(ctx, next, err)
-	if next.client.Err() != nil || away(ctx, err) && !p.alone(b) || !p.replace(r, next) {
+	if next.client.Err() != nil || away(ctx, err) && !p.alone(b) || !p.replace(r, next, defined) {
 		next.end()
 	}
 	return answer, err
 }
 
-// replace puts a worker in another's place, whose requests may end.
-func (p *Process) replace(old, next *running) bool {
+// changes counts the changes of definitions.
+func (p *Process) changes() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.running != old {
+	return p.defined
+}
+
+// replace puts a worker in another's place, whose requests may end. One that was
+// told of other definitions than are known by now is not taken: the next that
+// fails tries again.
+func (p *Process) replace(old, next *running, defined int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.running != old || p.defined != defined {
 		return false
 	}
 	p.running = next

@@ -25,6 +25,7 @@ type Process struct {
 	mu          sync.Mutex
 	running     *running
 	definitions map[string]*wire.ConfigureRequest // by handle
+	defined     int                               // counts their changes
 	breakers    map[string]*breaker               // of the definitions' tokens
 	refusals    []wire.Refusal                    // that workers have told of
 	failures    int                               // starts in a row that did not last
@@ -61,6 +62,7 @@ func (p *Process) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 
 // define keeps a definition, or drops it for nil. p.mu is held.
 func (p *Process) define(handle string, req *wire.ConfigureRequest) {
+	p.defined++
 	if req == nil {
 		delete(p.definitions, handle)
 		delete(p.breakers, handle)
