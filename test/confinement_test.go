@@ -197,3 +197,19 @@ func userAttempts(h *daemon.HSMD) []string {
 	return []string{"read " + key, "link " + key, "truncate " + key, "chmod " + h.State, "create " + filepath.Join(h.State, "new"),
 		"remove " + h.Socket, "connect " + h.Socket, "orphan " + h.Socket, fmt.Sprint("signal ", h.PID()), fmt.Sprint("trace ", h.PID()), "setuid"}
 }
+
+// TestOpenCryptokiConfined: a library with a daemon behind a socket, locks,
+// shared memory and files of its own has them all, if paths names them.
+func TestOpenCryptokiConfined(t *testing.T) {
+	c, h := softToken(t)
+	h.Write(t, strings.Replace(softTokenKey(c, c.PIN), "  library = ",
+		`  paths = ["/etc/opencryptoki", "/var/lib/opencryptoki", "/run/lock/opencryptoki", "/run/pkcsslotd.socket", "/dev/shm"]
+  library = `, 1))
+	h.Start()
+	if err := generate(t, h); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wireClient(t, h.Socket).Test(t.Context(), &wire.TestRequest{Key: "rsa"}); err != nil {
+		t.Error(err)
+	}
+}
