@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -159,6 +160,10 @@ func fullDiskFloor(t *testing.T) {
 	signed := l.signed()
 	disk.empty(t)
 	eventually(t, "issuing goes on", func() bool { return l.signed() > signed+20 })
+	// The log may be on the disk that is full.
+	if log := p.PKID.Log(); strings.Count(log, "updates are refused until there is space") != 1 || strings.Count(log, "there is space again") != 1 || strings.Contains(log, "request failed") {
+		t.Errorf("the log has not once that the disk was full, and that it is not any more, and nothing of single requests:\n%s", log)
+	}
 
 	// Started on a disk that is full, it serves what can be read.
 	disk.fill(t, 32<<20)

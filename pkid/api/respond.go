@@ -134,7 +134,7 @@ func (h *Handler) refusal(r *request, err error) (_ *vaultapi.Error, hidden bool
 	case errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrDiskFull), errors.Is(err, store.ErrClosed):
 		out := vaultapi.Errorf(http.StatusServiceUnavailable, "the state cannot be written: %v", err)
 		out.RetryAfter = 10 * time.Second
-		return out, true
+		return out, !errors.Is(err, store.ErrDiskFull) // which the store has told
 	case errors.Is(err, context.DeadlineExceeded):
 		out := vaultapi.Errorf(http.StatusServiceUnavailable, "the request took too long")
 		out.RetryAfter = time.Second

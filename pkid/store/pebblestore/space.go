@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type space struct {
 	path  string
 	floor uint64 // octets; 0: not watched
 	now   func() time.Time
+	log   *slog.Logger
 
 	mu      sync.Mutex
 	checked time.Time
@@ -40,15 +42,27 @@ func (s *space) check() error {
 	if !s.checked.IsZero() && now.Sub(s.checked) < spaceCheckEvery {
 		return s.err
 	}
-	s.checked, s.err = now, nil
+	before := s.err
+	s.checked, s.err = now, s.measure()
+	// Told when it changes, and not of each update: the log may be on that disk.
+	switch {
+	case s.err != nil && before == nil:
+		s.log.Error("updates are refused until there is space", "path", s.path, "error", s.err)
+	case s.err == nil && before != nil:
+		s.log.Info("there is space again", "path", s.path)
+	}
+	return s.err
+}
+
+func (s *space) measure() error {
 	usage, err := s.fs.GetDiskUsage(s.path)
 	switch {
 	case errors.Is(err, vfs.ErrUnsupported):
 	case err != nil:
-		s.err = fmt.Errorf("%w: cannot tell how much is free at %s: %w", store.ErrDiskFull, s.path, err)
+		return fmt.Errorf("%w: cannot tell how much is free at %s: %w", store.ErrDiskFull, s.path, err)
 	case usage.AvailBytes < s.floor:
-		s.err = fmt.Errorf("%w: %d MiB free at %s, updates stop below %d MiB",
+		return fmt.Errorf("%w: %d MiB free at %s, updates stop below %d MiB",
 			store.ErrDiskFull, usage.AvailBytes>>20, s.path, s.floor>>20)
 	}
-	return s.err
+	return nil
 }

@@ -121,7 +121,7 @@ func Open(cfg Config) (_ *Store, err error) {
 
 func open(cfg Config) (*Store, error) {
 	s := &Store{space: &space{
-		fs: cfg.FS, path: cfg.Path, floor: uint64(max(cfg.MinFree, 0)), now: cfg.Now,
+		fs: cfg.FS, path: cfg.Path, floor: uint64(max(cfg.MinFree, 0)), now: cfg.Now, log: cfg.Log,
 	}}
 	s.gate = newGate(cfg.FS, func(cause error) {
 		cfg.Log.Error("storage is read-only after a failure to write; restart pkid when the cause is gone",
