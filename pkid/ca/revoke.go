@@ -86,6 +86,7 @@ type revoking struct {
 
 	known  *inventory.Certificate
 	parsed *x509.Certificate // nil: a serial number of which no certificate is kept
+	adopts bool              // known is to be kept, in place of whatever there is
 }
 
 func (r *revoking) run() (*Revoked, error) {
@@ -118,7 +119,13 @@ func (r *revoking) run() (*Revoked, error) {
 		return &Revoked{Warnings: []string{fmt.Sprintf("certificate with serial %s already expired; refusing to add to CRL", issuance.FormatSerial(r.serial))}}, nil
 	}
 
-	// Step 3: the revocation, and what a CRL takes from it.
+	// Step 3: the certificate, if it is new here, the revocation, and what a CRL
+	// takes from it.
+	if r.adopts {
+		if err := r.keep(); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := r.a.inventory.Revoke(r.tx, revocation); err != nil {
 		return nil, err
 	}
@@ -155,8 +162,8 @@ func (r *revoking) find() error {
 	return r.adopt(known, presented)
 }
 
-// adopt keeps a certificate that was presented. known is what is kept of one
-// that was issued with no_store, nil for none.
+// adopt takes a certificate that was presented for one of ours. known is what is
+// kept of one that was issued with no_store, nil for none.
 func (r *revoking) adopt(known *inventory.Certificate, presented *x509.Certificate) error {
 	issuer := r.v.signerOf(presented)
 	if issuer == nil {
@@ -166,15 +173,19 @@ func (r *revoking) adopt(known *inventory.Certificate, presented *x509.Certifica
 		if known.Group != issuer.group || !known.NotAfter.Equal(presented.NotAfter) {
 			return refuse("certificate: another certificate with the serial number %s was issued here; nothing was revoked", issuance.FormatSerial(r.serial))
 		}
-		if err := r.a.inventory.Forget(r.tx, r.serial); err != nil {
-			return err
-		}
 	}
 	// When it was issued is not known; it began at about that time.
 	r.known = &inventory.Certificate{Serial: r.serial, DER: presented.Raw, Issuer: issuer.ID, Group: issuer.group,
 		NotAfter: presented.NotAfter, IssuedAt: presented.NotBefore}
-	r.parsed = presented
-	return r.a.inventory.Put(r.tx, r.known, presented)
+	r.parsed, r.adopts = presented, true
+	return nil
+}
+
+func (r *revoking) keep() error {
+	if err := r.a.inventory.Forget(r.tx, r.serial); err != nil {
+		return err
+	}
+	return r.a.inventory.Put(r.tx, r.known, r.parsed)
 }
 
 // signerOf finds the issuer that has signed a certificate, nil if none has. Of

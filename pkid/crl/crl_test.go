@@ -133,6 +133,9 @@ func TestRenewal(t *testing.T) {
 		{0, map[string]any{"disable": true}, false, 6},
 		{0, map[string]any{"disable": false}, true, 7},
 		{1000 * time.Hour, nil, true, 8},
+		{0, map[string]any{"auto_rebuild_grace_period": "0s"}, false, 8},
+		{2*time.Hour - 2*time.Minute, nil, false, 8},
+		{time.Minute, nil, false, 9}, // making it takes time, too
 	} {
 		a.later(step.later)
 		if step.fields != nil {

@@ -41,6 +41,10 @@ func (u *Updater) need(r store.Reader, g inventory.Group) (need, *record, error)
 	return n, rec, nil
 }
 
+// leastGrace is how long before its end a list is made anew at the latest, for
+// the making takes time, unless a third of its time is less.
+const leastGrace = time.Minute
+
 // renewal is when a list is to be made anew although nothing has changed: with
 // auto_rebuild the grace period before its end, else when a third of its time is
 // left. A list that was made when expiry was longer is renewed as if it had been
@@ -49,7 +53,7 @@ func renewal(l *list, config Config) time.Time {
 	life := min(l.NextUpdate.Sub(l.ThisUpdate), config.Expiry.Duration)
 	grace := life / 3
 	if config.AutoRebuild {
-		grace = min(config.AutoRebuildGracePeriod.Duration, life)
+		grace = min(max(config.AutoRebuildGracePeriod.Duration, min(leastGrace, grace)), life)
 	}
 	return l.ThisUpdate.Add(life - grace)
 }

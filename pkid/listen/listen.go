@@ -35,6 +35,10 @@ const (
 	// maxStrangers is how many connections of a TCP listener are open at once,
 	// and a quarter of the process's descriptors if that is less.
 	maxStrangers = 4096
+
+	// maxStreams is how many requests one connection of HTTP/2 may have under
+	// way; a client that needs more opens another one.
+	maxStreams = 32
 )
 
 // Listeners are the open listeners of a process.
@@ -166,6 +170,7 @@ func (ls *Listeners) Serve(ctx context.Context, handler http.Handler, grace time
 		ReadHeaderTimeout: headerBudget,
 		IdleTimeout:       idleBudget,
 		MaxHeaderBytes:    maxHeader,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(ls.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, len(ls.open))
