@@ -299,13 +299,26 @@ func TestCase43_NoPINAnywhere(t *testing.T) {
 			said += err.Error() + "\n"
 		}
 	}
+	back := func() {
+		for {
+			_, err := client.Test(t.Context(), &wire.TestRequest{Key: "root"})
+			if err == nil {
+				return
+			}
+			if !errors.Is(err, wire.Unavailable) {
+				t.Fatal(err)
+			}
+			time.Sleep(wire.AsError(err).RetryAfter)
+		}
+	}
 	ask("wrong")
-	for _, f := range []faultmodule.Fault{faultmodule.Return(faultmodule.Any, 0x30), faultmodule.Crash("C_Login"), faultmodule.Crash("C_Sign")} {
+	for _, f := range []faultmodule.Fault{faultmodule.Return(faultmodule.Any, 0x30), faultmodule.Crash("C_Sign"), faultmodule.Crash("C_Login")} {
 		faults.Set(t, f)
 		ask("root")
 		ask("wrong")
+		faults.Set(t)
+		back()
 	}
-	faults.Set(t)
 	for _, signal := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV} { // Go writes down all its stacks
 		status, err := client.Status(t.Context(), &wire.StatusRequest{})
 		if err != nil {
@@ -314,7 +327,7 @@ func TestCase43_NoPINAnywhere(t *testing.T) {
 		if err := syscall.Kill(status.Libraries[0].PID, signal); err != nil {
 			t.Fatal(err)
 		}
-		ask("root")
+		back()
 	}
 	stop()
 	if !strings.Contains(log.String(), "a worker died") {

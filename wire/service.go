@@ -2,7 +2,9 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -68,6 +70,21 @@ type PKCS11Definition struct {
 
 	GenerateMechanism uint64 `cbor:"14,keyasint,omitempty"` // CKM_… that makes the key pair; 0: the usual one
 	PublicKey         []byte `cbor:"15,keyasint,omitempty"` // SubjectPublicKeyInfo, where the token has none
+}
+
+// Selector is how the definition says its token, for people.
+func (d *PKCS11Definition) Selector() string {
+	var words []string
+	if d.TokenLabel != "" {
+		words = append(words, fmt.Sprintf("label %q", d.TokenLabel))
+	}
+	if d.TokenSerial != "" {
+		words = append(words, fmt.Sprintf("serial %q", d.TokenSerial))
+	}
+	if d.Slot != nil {
+		words = append(words, fmt.Sprintf("slot %d", *d.Slot))
+	}
+	return strings.Join(words, " and ")
 }
 
 // Source says who defined a key.

@@ -2,6 +2,8 @@ package backendtest_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -246,5 +248,51 @@ func TestGivingUpOpensNoBreaker(t *testing.T) {
 	f.signs(t)
 	if n := f.log.count("a token is away"); n != 0 || pid(t, f) != before {
 		t.Errorf("the token was said to be away %d times; the worker was %d and is %d", n, before, pid(t, f))
+	}
+}
+
+// TestLadderBurnsNoPIN: the PIN has changed on a token that fails. The worker
+// that is tried beside the first shows the old one once; none after it does.
+func TestLadderBurnsNoPIN(t *testing.T) {
+	f := newFailing(t)
+	f.token.Tool(t, "--change-pin", "--new-pin", "changed-pin-2f08")
+	logins := f.faults.Calls(t, "C_Login")
+	f.faults.Set(t, faultmodule.Return("C_SignInit", ckrDeviceError))
+	atOnce(20, func(int) {
+		if err := sign(t.Context(), f, "key", f.spki); !errors.Is(err, wire.Unavailable) && !errors.Is(err, wire.LoginRefused) {
+			t.Errorf("got %v", err)
+		}
+	})
+	for range 3 {
+		kill(t, f)
+		f.fails(t, wire.LoginRefused, "PIN")
+	}
+	if n := f.faults.Calls(t, "C_Login") - logins; n != 1 {
+		t.Errorf("the old PIN was shown %d times", n)
+	}
+}
+
+// TestDefinitionsReachTheWorkerThatTakesOver: also those that are told while it
+// is tried.
+func TestDefinitionsReachTheWorkerThatTakesOver(t *testing.T) {
+	f := newFailing(t)
+	for round := range 5 {
+		f.faults.Set(t, faultmodule.Return("C_SignInit", 0x190).Nth(1), faultmodule.Sleep("C_Login", 20*time.Millisecond))
+		name := fmt.Sprintf("late-%d", round)
+		atOnce(2, func(i int) {
+			if i == 0 {
+				f.signs(t)
+				return
+			}
+			time.Sleep(time.Duration(round) * 10 * time.Millisecond)
+			d := p256(f.token, name, f.token.PIN)
+			d.PKCS11.KeyLabel = "key"
+			f.configure(t, d)
+		})
+		f.faults.Set(t)
+		if err := sign(t.Context(), f, name, f.spki); err != nil {
+			t.Error(err)
+		}
+		f.signs(t)
 	}
 }

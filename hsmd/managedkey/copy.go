@@ -68,7 +68,7 @@ func (b *Built) copies(k *Key, c *config.PKCS11Key) ([]*Copy, error) {
 		next := &Copy{Key: NewKey(d, k.Source, l)}
 		for _, other := range all {
 			if other.Library.Backend == l.Backend && maybeSameToken(other.Definition.PKCS11, &p) {
-				return nil, block.Place.Errorf("", "managed_key %q: a copy may be on the same token as another (%s of library %q)", k.Name(), selector(&p), l.Name)
+				return nil, block.Place.Errorf("", "managed_key %q: a copy may be on the same token as another (%s of library %q)", k.Name(), p.Selector(), l.Name)
 			}
 		}
 		all = append(all, next)

@@ -3,7 +3,6 @@ package managedkey
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hsmpki/hsmpki/wire"
@@ -66,13 +65,13 @@ func ResolveToken(p *wire.PKCS11Definition, tokens []wire.TokenStatus) (*wire.To
 			continue
 		}
 		if found != nil {
-			return nil, wire.Errorf(wire.Invalid, "library %q shows more than one token with %s", p.Library, selector(p))
+			return nil, wire.Errorf(wire.Invalid, "library %q shows more than one token with %s", p.Library, p.Selector())
 		}
 		found = &tokens[i]
 	}
 	if found == nil {
 		return nil, &wire.Error{Code: wire.Unavailable, RetryAfter: time.Second, // it may be away
-			Message: fmt.Sprintf("library %q shows no token with %s", p.Library, selector(p))}
+			Message: fmt.Sprintf("library %q shows no token with %s", p.Library, p.Selector())}
 	}
 	return found, nil
 }
@@ -85,18 +84,4 @@ func Shown(p *wire.PKCS11Definition, tokens []wire.TokenStatus) bool {
 
 func selects(p *wire.PKCS11Definition, t *wire.TokenStatus) bool {
 	return (p.Slot == nil || *p.Slot == t.Slot) && (p.TokenLabel == "" || p.TokenLabel == t.Label) && (p.TokenSerial == "" || p.TokenSerial == t.Serial)
-}
-
-func selector(p *wire.PKCS11Definition) string {
-	var words []string
-	if p.Slot != nil {
-		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
-	}
-	if p.TokenLabel != "" {
-		words = append(words, fmt.Sprintf("label %q", p.TokenLabel))
-	}
-	if p.TokenSerial != "" {
-		words = append(words, fmt.Sprintf("serial number %q", p.TokenSerial))
-	}
-	return strings.Join(words, ", ")
 }

@@ -106,9 +106,9 @@ func (s *Service) selectToken(m *module, d *wire.PKCS11Definition) (*token, erro
 	case 0:
 		// A token that is away shows in no other way.
 		return nil, &wire.Error{Code: wire.Unavailable, RetryAfter: time.Second,
-			Message: fmt.Sprintf("library %q shows no token with %s; it shows %s", d.Library, selector(d), names(all))}
+			Message: fmt.Sprintf("library %q shows no token with %s; it shows %s", d.Library, d.Selector(), names(all))}
 	}
-	return nil, wire.Errorf(wire.Invalid, "more than one token of library %q has %s: %s; say which with token_serial or slot", d.Library, selector(d), names(matching))
+	return nil, wire.Errorf(wire.Invalid, "more than one token of library %q has %s: %s; say which with token_serial or slot", d.Library, d.Selector(), names(matching))
 }
 
 func selects(d *wire.PKCS11Definition, t *token) bool {
@@ -116,20 +116,6 @@ func selects(d *wire.PKCS11Definition, t *token) bool {
 		(d.TokenSerial == "" || d.TokenSerial == t.serial) &&
 		(d.Slot == nil || *d.Slot == uint64(t.slot)) &&
 		(d.TokenLabel != "" || d.TokenSerial != "" || d.Slot != nil)
-}
-
-func selector(d *wire.PKCS11Definition) string {
-	var parts []string
-	if d.TokenLabel != "" {
-		parts = append(parts, fmt.Sprintf("label %q", d.TokenLabel))
-	}
-	if d.TokenSerial != "" {
-		parts = append(parts, fmt.Sprintf("serial %q", d.TokenSerial))
-	}
-	if d.Slot != nil {
-		parts = append(parts, fmt.Sprintf("slot %d", *d.Slot))
-	}
-	return strings.Join(parts, " and ")
 }
 
 func names(tokens []*token) string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,19 +132,4 @@ func (b *breaker) status() *wire.BreakerStatus {
 		state = "half-open"
 	}
 	return &wire.BreakerStatus{Token: b.token, State: state, Since: b.since.Unix(), Fault: wire.FaultOf(b.fault)}
-}
-
-// selector is how a definition says its token.
-func selector(d *wire.PKCS11Definition) string {
-	var words []string
-	if d.TokenLabel != "" {
-		words = append(words, fmt.Sprintf("label %q", d.TokenLabel))
-	}
-	if d.TokenSerial != "" {
-		words = append(words, fmt.Sprintf("serial %q", d.TokenSerial))
-	}
-	if d.Slot != nil {
-		words = append(words, fmt.Sprintf("slot %d", *d.Slot))
-	}
-	return strings.Join(words, " and ")
 }

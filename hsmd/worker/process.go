@@ -75,7 +75,7 @@ func (p *Process) define(handle string, req *wire.ConfigureRequest) {
 	}
 	// Definitions that select a token in the same words share its breaker, and
 	// one that is told again keeps it.
-	token := selector(req.Definition.PKCS11)
+	token := req.Definition.PKCS11.Selector()
 	for _, b := range p.breakers {
 		if b.token == token {
 			p.breakers[handle] = b

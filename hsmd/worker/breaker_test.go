@@ -1,0 +1,67 @@
+package worker_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsmpki/hsmpki/hsmd/worker"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+var errGone = wire.Errorf(wire.Unavailable, "C_Sign: CKR_DEVICE_REMOVED")
+
+func TestBreaker(t *testing.T) {
+	var log bytes.Buffer
+	b := worker.NewBreaker(slog.New(slog.NewTextHandler(&log, nil)))
+	ctx := t.Context()
+	enter := func(want bool) {
+		t.Helper()
+		err := worker.Enter(b)
+		if (err == nil) != want || err != nil && (wire.AsError(err).RetryAfter <= 0 || !strings.Contains(err.Error(), "CKR_DEVICE_REMOVED")) {
+			t.Fatalf("got %v; is a request let through: %t", err, want)
+		}
+	}
+
+	// Answers of a token that is there, and callers who gave up.
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, answer := range []error{nil, wire.Errorf(wire.UnknownKey, ""), wire.Errorf(wire.LoginRefused, ""), wire.Errorf(wire.Invalid, ""),
+		wire.Errorf(wire.Denied, ""), wire.Errorf(wire.KeyChanged, ""), wire.Errorf(wire.Internal, ""), wire.Errorf(wire.Busy, ""), errors.New("")} {
+		worker.Leave(b, ctx, answer)
+		enter(true)
+	}
+	worker.Leave(b, gone, errGone)
+	enter(true)
+
+	// It opens, for longer each time, and never for more than 5 s.
+	worker.Leave(b, ctx, errGone)
+	for _, want := range []time.Duration{250, 500, 1000, 2000, 4000, 5000, 5000} {
+		enter(false)
+		if pause := b.EndPause(); pause != want*time.Millisecond {
+			t.Errorf("open for %s, want %s", pause, want*time.Millisecond)
+		}
+		enter(true) // one goes and looks,
+		enter(false)
+		worker.Leave(b, ctx, errGone)
+		worker.Leave(b, ctx, errGone) // and one that was slow says nothing new
+	}
+
+	// One that says nothing makes room for the next.
+	b.EndPause()
+	enter(true)
+	worker.Leave(b, gone, errGone)
+	enter(true)
+	worker.Leave(b, ctx, wire.Errorf(wire.Busy, ""))
+	enter(true)
+	worker.Leave(b, ctx, nil)
+	enter(true)
+	enter(true)
+	if text := log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "a token is away") || !strings.Contains(text, "a token is back") {
+		t.Errorf("the log has:\n%s", text)
+	}
+}
