@@ -57,7 +57,6 @@ func ckrName(ckr p11.Error) string {
 
 // hints say what mostly is behind a code that says little.
 var hints = map[p11.Error]string{
-	p11.CKR_HOST_MEMORY:              "is the library's daemon running?",
 	p11.CKR_CANT_LOCK:                "the library is not fit for several threads",
 	p11.CKR_DEVICE_REMOVED:           "the token was taken away",
 	p11.CKR_TOKEN_NOT_PRESENT:        "the token was taken away",
@@ -70,6 +69,9 @@ var hints = map[p11.Error]string{
 }
 
 func hint(call string, code p11.Error) string {
+	if call == "C_Initialize" && code == p11.CKR_HOST_MEMORY {
+		return ": is the library's daemon running?"
+	}
 	if call == "C_Initialize" && code == p11.CKR_GENERAL_ERROR {
 		return ": does the library find its configuration, and may this user read it?"
 	}

@@ -26,7 +26,8 @@ type breaker struct {
 	open atomic.Bool // read on the way of each request
 
 	mu      sync.Mutex
-	probing bool // a request is on its way
+	silent  map[string]bool // the keys for which the token did not answer, by handle
+	probing bool            // a request for one of them is on its way
 	pause   time.Duration
 	until   time.Time // when the next may go
 	since   time.Time
@@ -40,63 +41,93 @@ const (
 	longestPause = 5 * time.Second
 )
 
-// enter lets a request through, or says when to come again. A request that is
-// let through says how it went, with leave.
-func (b *breaker) enter() error {
+// enter lets a request for a key through, or says when to come again. A request
+// that is let through says how it went, with leave. A key for which the token
+// has not failed to answer is let through while others wait: what is broken may
+// be the others.
+func (b *breaker) enter(key string) error {
 	if !b.open.Load() {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.silent[key] {
+		return nil
+	}
 	wait := time.Until(b.until)
-	if b.fault != nil && (b.probing || wait > 0) {
+	if b.probing || wait > 0 {
 		return &wire.Error{Code: wire.Unavailable, RetryAfter: max(wait, firstPause),
 			Message: fmt.Sprintf("token with %s is away since %s and not asked now: %s", b.token, b.since.UTC().Format(time.RFC3339), b.fault.Message)}
 	}
-	b.probing = b.open.Load()
+	b.probing = true
 	return nil
 }
 
 // leave learns from a request's end.
-func (b *breaker) leave(ctx context.Context, err error) {
+func (b *breaker) leave(ctx context.Context, key string, err error) {
 	if b.open.Load() || err != nil {
-		b.learn(ctx, err)
+		b.learn(ctx, key, err)
 	}
 }
 
 // release ends a request that says nothing about the token.
-func (b *breaker) release() {
+func (b *breaker) release(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
+	if b.silent[key] {
+		b.probing = false
+	}
 }
 
-// refuses reports whether it keeps requests off right now.
-func (b *breaker) refuses() bool {
+// refuses reports whether it keeps requests for a key off right now.
+func (b *breaker) refuses(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.open.Load() && !b.probing && time.Now().Before(b.until)
+	return b.silent[key] && !b.probing && time.Now().Before(b.until)
 }
 
-func (b *breaker) learn(ctx context.Context, err error) {
+// forget drops a key that is defined no more.
+func (b *breaker) forget(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
+	if delete(b.silent, key); len(b.silent) == 0 {
+		b.probing = false
+		b.open.Store(false)
+	}
+}
+
+// isSilent reports whether the token did not answer for a key.
+func (b *breaker) isSilent(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.silent[key]
+}
+
+func (b *breaker) learn(ctx context.Context, key string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.silent[key]
+	if was {
+		b.probing = false
+	}
 	switch {
 	case away(ctx, err):
 		b.fault = wire.AsError(err)
+		b.silent[key] = true
 		if !b.open.Load() {
 			b.since, b.pause = time.Now(), firstPause
 			b.open.Store(true)
 			b.log.Warn("a token is away", "token", b.token, "error", b.fault.Message)
-		} else if time.Now().After(b.until) {
+		} else if was && time.Now().After(b.until) {
 			// Those that were under way when it opened say nothing new.
 			b.pause = min(2*b.pause, longestPause)
 		}
 		b.until = time.Now().Add(b.pause)
 	case gaveUp(ctx) && err != nil || errors.Is(err, wire.Busy):
 		// The token said nothing.
-	case b.open.Load():
+	case was:
+		// So it may answer for the others again.
+		clear(b.silent)
 		b.open.Store(false)
 		b.log.Info("a token is back", "token", b.token, "after", time.Since(b.since).Round(time.Millisecond).String())
 		b.fault = nil

@@ -13,6 +13,8 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
+const key, other = "1", "2" // handles
+
 var errGone = wire.Errorf(wire.Unavailable, "C_Sign: CKR_DEVICE_REMOVED")
 
 func TestBreaker(t *testing.T) {
@@ -21,7 +23,7 @@ func TestBreaker(t *testing.T) {
 	ctx := t.Context()
 	enter := func(want bool) {
 		t.Helper()
-		err := worker.Enter(b)
+		err := worker.Enter(b, key)
 		if (err == nil) != want || err != nil && (wire.AsError(err).RetryAfter <= 0 || !strings.Contains(err.Error(), "CKR_DEVICE_REMOVED")) {
 			t.Fatalf("got %v; is a request let through: %t", err, want)
 		}
@@ -32,14 +34,14 @@ func TestBreaker(t *testing.T) {
 	cancel()
 	for _, answer := range []error{nil, wire.Errorf(wire.UnknownKey, ""), wire.Errorf(wire.LoginRefused, ""), wire.Errorf(wire.Invalid, ""),
 		wire.Errorf(wire.Denied, ""), wire.Errorf(wire.KeyChanged, ""), wire.Errorf(wire.Internal, ""), wire.Errorf(wire.Busy, ""), errors.New("")} {
-		worker.Leave(b, ctx, answer)
+		worker.Leave(b, ctx, key, answer)
 		enter(true)
 	}
-	worker.Leave(b, gone, errGone)
+	worker.Leave(b, gone, key, errGone)
 	enter(true)
 
 	// It opens, for longer each time, and never for more than 5 s.
-	worker.Leave(b, ctx, errGone)
+	worker.Leave(b, ctx, key, errGone)
 	for _, want := range []time.Duration{250, 500, 1000, 2000, 4000, 5000, 5000} {
 		enter(false)
 		if pause := b.EndPause(); pause != want*time.Millisecond {
@@ -47,21 +49,34 @@ func TestBreaker(t *testing.T) {
 		}
 		enter(true) // one goes and looks,
 		enter(false)
-		worker.Leave(b, ctx, errGone)
-		worker.Leave(b, ctx, errGone) // and one that was slow says nothing new
+		worker.Leave(b, ctx, key, errGone)
+		worker.Leave(b, ctx, key, errGone) // and one that was slow says nothing new
 	}
 
 	// One that says nothing makes room for the next.
 	b.EndPause()
 	enter(true)
-	worker.Leave(b, gone, errGone)
+	worker.Leave(b, gone, key, errGone)
 	enter(true)
-	worker.Leave(b, ctx, wire.Errorf(wire.Busy, ""))
+	worker.Leave(b, ctx, key, wire.Errorf(wire.Busy, ""))
 	enter(true)
-	worker.Leave(b, ctx, nil)
+	worker.Leave(b, ctx, key, nil)
 	enter(true)
 	enter(true)
-	if text := log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "a token is away") || !strings.Contains(text, "a token is back") {
+
+	// A key that the token has not failed with is let through, and its answer is
+	// no sign that the token is back for the first.
+	worker.Leave(b, ctx, key, errGone)
+	if err := worker.Enter(b, other); err != nil {
+		t.Error(err)
+	}
+	worker.Leave(b, ctx, other, nil)
+	enter(false)
+	b.EndPause()
+	enter(true)
+	worker.Leave(b, ctx, key, nil)
+	enter(true)
+	if text := log.String(); strings.Count(text, "\n") != 4 || !strings.Contains(text, "a token is away") || !strings.Contains(text, "a token is back") {
 		t.Errorf("the log has:\n%s", text)
 	}
 }

@@ -60,14 +60,14 @@ func climb[T any](ctx context.Context, p *Process, key string, question func(wir
 		answer, _, err := ask(ctx, p, true, question)
 		return answer, err
 	}
-	if err := b.enter(); err != nil {
+	if err := b.enter(key); err != nil {
 		return nil, err
 	}
 	answer, r, err := ask(ctx, p, true, question)
 	if away(ctx, err) && r != nil && r.client.Err() == nil {
-		return renewed(ctx, p, b, r, question, answer, err)
+		return renewed(ctx, p, b, key, r, question, answer, err)
 	}
-	b.leave(ctx, err)
+	b.leave(ctx, key, err)
 	p.learn(ctx, r, err)
 	return answer, err
 }
@@ -77,7 +77,7 @@ func climb[T any](ctx context.Context, p *Process, key string, question func(wir
 func once[T any](ctx context.Context, p *Process, key string, question func(wire.Service) (*T, error)) (*T, error) {
 	b := p.breaker(key)
 	if b != nil {
-		if err := b.enter(); err != nil {
+		if err := b.enter(key); err != nil {
 			return nil, err
 		}
 	}
@@ -86,11 +86,11 @@ func once[T any](ctx context.Context, p *Process, key string, question func(wire
 		return answer, err
 	}
 	if !away(ctx, err) {
-		b.leave(ctx, err)
+		b.leave(ctx, key, err)
 		p.learn(ctx, r, err)
 		return answer, err
 	}
-	b.release()
+	b.release(key)
 	_, _ = p.Describe(ctx, &wire.DescribeRequest{Key: key, Find: true})
 	return answer, err
 }
@@ -98,21 +98,21 @@ func once[T any](ctx context.Context, p *Process, key string, question func(wire
 // renewed is the last rung. Many who need it at once try one other worker. It
 // takes over where it gets further, so that the tokens that the first one
 // reaches do not suffer for the one that is away; or where there are none.
-func renewed[T any](ctx context.Context, p *Process, b *breaker, r *running, question func(wire.Service) (*T, error), answer *T, failure error) (*T, error) {
+func renewed[T any](ctx context.Context, p *Process, b *breaker, key string, r *running, question func(wire.Service) (*T, error), answer *T, failure error) (*T, error) {
 	select {
 	case p.renewing <- struct{}{}:
 		defer func() { <-p.renewing }()
 	case <-ctx.Done():
-		b.release()
+		b.release(key)
 		return answer, failure
 	}
 	if !p.runs(r) {
 		// Somebody has got another meanwhile.
 		answer, _, err := ask(ctx, p, true, question)
-		b.leave(ctx, err)
+		b.leave(ctx, key, err)
 		return answer, err
 	}
-	if b.refuses() {
+	if b.refuses(key) {
 		return answer, failure // somebody has tried it meanwhile
 	}
 	defined := p.changes()
@@ -121,14 +121,14 @@ func renewed[T any](ctx context.Context, p *Process, b *breaker, r *running, que
 		err = p.tell(ctx, next)
 	}
 	if err != nil {
-		b.leave(ctx, failure)
+		b.leave(ctx, key, failure)
 		if next != nil {
 			next.end()
 		}
 		return answer, failure
 	}
 	answer, err = question(next.client)
-	b.leave(ctx, err)
+	b.leave(ctx, key, err)
 	p.learn(ctx, next, err)
 	if next.client.Err() != nil || away(ctx, err) && !p.alone(b) || !p.replace(r, next, defined) {
 		next.end()
@@ -170,12 +170,13 @@ func (p *Process) runs(r *running) bool {
 	return p.running == r && r.client.Err() == nil
 }
 
-// alone reports whether no token but one, and others that are away, is in use.
+// alone reports whether no token but one, and others that are away, is in use,
+// and that for no key.
 func (p *Process) alone(b *breaker) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, other := range p.breakers {
-		if other != b && !other.open.Load() {
+	for key, other := range p.breakers {
+		if other != b && !other.open.Load() || other == b && !b.isSilent(key) {
 			return false
 		}
 	}

@@ -63,26 +63,31 @@ func (p *Process) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 // define keeps a definition, or drops it for nil. p.mu is held.
 func (p *Process) define(handle string, req *wire.ConfigureRequest) {
 	p.defined++
+	token := ""
+	if req != nil && req.Definition.PKCS11 != nil {
+		token = req.Definition.PKCS11.Selector()
+	}
+	if b := p.breakers[handle]; b != nil && b.token != token {
+		b.forget(handle)
+		delete(p.breakers, handle)
+	}
 	if req == nil {
 		delete(p.definitions, handle)
-		delete(p.breakers, handle)
 		return
 	}
 	p.definitions[handle] = req
-	if req.Definition.PKCS11 == nil {
-		delete(p.breakers, handle)
-		return
+	if token == "" {
+		return // it selects none
 	}
 	// Definitions that select a token in the same words share its breaker, and
 	// one that is told again keeps it.
-	token := req.Definition.PKCS11.Selector()
 	for _, b := range p.breakers {
 		if b.token == token {
 			p.breakers[handle] = b
 			return
 		}
 	}
-	p.breakers[handle] = &breaker{token: token, log: p.log}
+	p.breakers[handle] = &breaker{token: token, log: p.log, silent: map[string]bool{}}
 }
 
 // Forget implements [wire.Service]. No worker is started to forget something.

@@ -2,7 +2,9 @@ package token
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -11,18 +13,21 @@ import (
 
 // OpenCryptoki is opencryptoki's soft token, RSA only, which locks itself after
 // three wrong PINs. It knows fixed paths alone, so it lives in mount and IPC
-// namespaces where those are its own; that takes root.
+// namespaces where those are its own; who is not root is so in a user namespace.
 type OpenCryptoki struct {
 	*Token
 	root   string // the namespace's root, seen from outside
 	daemon *background
 }
 
-// The folders that opencryptoki writes to become empty ones in memory. The
-// holder keeps the namespaces until its input ends.
+// The folders that opencryptoki writes to become empty ones in memory, and its
+// group root's, which there is in every user namespace. The holder keeps the
+// namespaces until its input ends.
 const holder = `set -e
 mount --make-rprivate /
 for dir in /etc/opencryptoki /var/lib/opencryptoki /dev/shm /run; do mount -t tmpfs none $dir; done
+sed 's/^pkcs11:x:[0-9]*/pkcs11:x:0/' /etc/group >/run/group
+mount --bind /run/group /etc/group
 mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ
 printf 'version opencryptoki-3.1\nslot 3\n{\nstdll = libpkcs11_sw.so\n}\n' >/etc/opencryptoki/opencryptoki.conf
 echo made
@@ -40,7 +45,11 @@ pkcsconf -p -c 3 -U 11112222 -n 7c30e1f8`
 // initialises the token.
 func NewOpenCryptoki(t testing.TB) *OpenCryptoki {
 	t.Helper()
-	cmd := exec.Command("unshare", "--mount", "--ipc", "sh", "-c", holder)
+	unshare, nsenter := []string{"--mount", "--ipc"}, []string{"--mount", "--ipc"}
+	if os.Getuid() != 0 {
+		unshare, nsenter = append(unshare, "--map-root-user"), append(nsenter, "--user", "--preserve-credentials")
+	}
+	cmd := exec.Command("unshare", slices.Concat(unshare, []string{"sh", "-c", holder})...)
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +67,7 @@ func NewOpenCryptoki(t testing.TB) *OpenCryptoki {
 	pid := strconv.Itoa(cmd.Process.Pid)
 	c := &OpenCryptoki{root: "/proc/" + pid + "/root", Token: &Token{
 		Library: library(t, "pkcs11/libopencryptoki.so", "opencryptoki"), Label: "soft", PIN: "7c30e1f8",
-		Through: []string{"nsenter", "--target", pid, "--mount", "--ipc", "--"},
+		Through: slices.Concat([]string{"nsenter", "--target", pid}, nsenter, []string{"--"}),
 	}}
 	c.StartDaemon(t)
 	run(t, c.Command("sh", "-c", initialise))
