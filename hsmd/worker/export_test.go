@@ -9,7 +9,9 @@ import (
 type Breaker struct{ *breaker }
 
 // NewBreaker makes a closed one.
-func NewBreaker(log *slog.Logger) Breaker { return Breaker{&breaker{token: `label "ca"`, log: log, silent: map[string]bool{}}} }
+func NewBreaker(log *slog.Logger) Breaker {
+	return Breaker{&breaker{token: `label "ca"`, log: log, silent: map[string]bool{}}}
+}
 
 // Enter and Leave are a request's.
 var (
