@@ -76,7 +76,20 @@ func TestBreaker(t *testing.T) {
 	enter(true)
 	worker.Leave(b, ctx, key, nil)
 	enter(true)
-	if text := log.String(); strings.Count(text, "\n") != 4 || !strings.Contains(text, "a token is away") || !strings.Contains(text, "a token is back") {
+
+	// Where it failed with both, one answer is a sign for the other too.
+	worker.Leave(b, ctx, key, errGone)
+	worker.Leave(b, ctx, other, errGone)
+	if err := worker.Enter(b, other); err == nil {
+		t.Error("the other key is let through to a token that failed with it")
+	}
+	b.EndPause()
+	enter(true)
+	worker.Leave(b, ctx, key, nil)
+	if err := worker.Enter(b, other); err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); strings.Count(text, "\n") != 6 || !strings.Contains(text, "a token is away") || !strings.Contains(text, "a token is back") {
 		t.Errorf("the log has:\n%s", text)
 	}
 }
