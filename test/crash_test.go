@@ -10,6 +10,9 @@ import (
 
 	"github.com/hsmpki/hsmpki/test/check"
 	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/faultmodule"
+	"github.com/hsmpki/hsmpki/test/softhsm"
+	"github.com/hsmpki/hsmpki/wire"
 )
 
 // load signs CSRs with several callers until it is stopped, and remembers what
@@ -196,6 +199,30 @@ func TestSecondPKID(t *testing.T) {
 	}
 	p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com"})
 	check.CA(t, p)
+}
+
+// TestHungWorkerEndsWithHSMD: a worker whose library does not return holds the
+// token's session no longer than hsmd lives, however hsmd ends.
+func TestHungWorkerEndsWithHSMD(t *testing.T) {
+	token := softhsm.New(t)
+	faults := faultmodule.New(t, token.Library)
+	h := daemon.NewHSMD(t, faulty(token.Store, faults, "softhsm")+hclKey(token, "ca"))
+	h.Start()
+	s := signerOf(t, wireClient(t, h.Socket), "ca")
+	workers := h.WorkerPIDs()
+	faults.Set(t, faultmodule.Hang("C_Sign"))
+	calls := faults.Calls(t, "C_Sign")
+	asked := make(chan error)
+	message := tbsCertificate(t, s)
+	go func() { asked <- s.ask(func(r *wire.SignRequest) { r.Message = message }) }()
+	eventually(t, "C_Sign is called", func() bool { return faults.Calls(t, "C_Sign") > calls })
+	h.Kill9()
+	if err := <-asked; err == nil {
+		t.Error("signed by a library that hangs")
+	}
+	for _, pid := range workers {
+		waitGone(t, pid)
+	}
 }
 
 // waitGone waits until a process whose parent was killed has ended too.
