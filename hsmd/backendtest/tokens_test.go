@@ -107,7 +107,7 @@ func TestTPM(t *testing.T) {
 	tpm := token.NewTPM(t)
 	backendtest.Run(t, func(t *testing.T) *backendtest.Backend {
 		k := tpm.Add(t)
-		b := backend(t, k, []wire.KeyType{wire.KeyRSA2048, wire.KeyP256, wire.KeyP384}, []wire.KeyType{wire.KeyRSA4096, wire.KeyEd25519})
+		b := backend(t, k, []wire.KeyType{wire.KeyRSA2048, wire.KeyRSA3072, wire.KeyP256, wire.KeyP384}, []wire.KeyType{wire.KeyRSA4096, wire.KeyEd25519})
 		b.Tool = k.Tool
 		return b
 	})
