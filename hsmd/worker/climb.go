@@ -222,13 +222,24 @@ func (p *Process) learn(ctx context.Context, r *running, err error) {
 		p.log.Error("a PIN was refused, and the worker does not tell which", "error", err)
 		return
 	}
+	p.remember(status.Refused)
+}
+
+func (p *Process) remember(refused []wire.Refusal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, refusal := range status.Refused {
+	for _, refusal := range refused {
 		if !slices.ContainsFunc(p.refusals, func(known wire.Refusal) bool { return bytes.Equal(known.MAC, refusal.MAC) }) {
 			p.refusals = append(p.refusals, refusal)
 		}
 	}
+}
+
+// remembered are the PINs that tokens of all workers so far have refused.
+func (p *Process) remembered() []wire.Refusal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.refusals)
 }
 
 // withRefusals is a definition as a new worker is told it. p.mu is held.
