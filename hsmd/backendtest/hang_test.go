@@ -152,6 +152,11 @@ func TestCase18_InitializeHangs(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 			f.signs(t)
+			// Nor does whoever asks how things are wait for good.
+			status, err := late.Status(t.Context(), &wire.StatusRequest{})
+			if err != nil || len(status.Libraries) != 1 || function == "C_Initialize" && status.Libraries[0].Fault == nil {
+				t.Errorf("status: %+v, %v", status, err)
+			}
 			wants(t, <-hanging, wire.Unavailable, "did not return within 10s")
 			f.faults.Set(t)
 			f.Process = late

@@ -221,6 +221,9 @@ func TestBreakerAnswersAtOnce(t *testing.T) {
 		f.fails(t, wire.Unavailable, "CKR_DEVICE_ERROR")
 		refused++
 	}
+	if n := f.log.count("\n"); n != 1 {
+		t.Errorf("%d lines in the log for one change:\n%s", n, f.log.text.String())
+	}
 	// Each probe is two calls in each of two workers. Probes are at least 250 ms
 	// apart, however long all this took.
 	probes := 1 + int(time.Since(began)/(250*time.Millisecond))

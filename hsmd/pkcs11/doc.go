@@ -8,6 +8,9 @@
 // result, and closed after any error; object handles kept and looked up again
 // when they went stale; keys that are exactly one or refused.
 //
+// What goes wrong is looked up in codes.go, and made up for by climb.go as far as
+// it can be in this process; a call that hangs ends it, in watch.go.
+//
 // Start with [Service], in service.go; a signature's way is in sign.go. All of
 // the C is in call.h, call.c, module.go and signcalls.go; most calls go through
 // github.com/miekg/pkcs11.

@@ -2,7 +2,13 @@
 
 package pkcs11
 
-import "time"
+import (
+	"time"
+
+	p11 "github.com/miekg/pkcs11"
+
+	"github.com/hsmpki/hsmpki/wire"
+)
 
 // Pace gives what notes a call's duration, for a process of so many processors.
 func Pace(all int, set func(int)) func(time.Duration) { return paceOf(all, set).took }
@@ -17,4 +23,11 @@ func SignLimit(took ...time.Duration) time.Duration {
 		w.took(cSign, d)
 	}
 	return w.limit(cSign)
+}
+
+// Meaning gives what is known of a code: its name, class, and whether anything
+// in this process may help.
+func Meaning(ckr uint) (name string, class wire.Code, helps bool) {
+	row := meaning(p11.Error(ckr))
+	return ckrName(p11.Error(ckr)), row.class, row.rung != noRung
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -130,7 +131,8 @@ func renewed[T any](ctx context.Context, p *Process, b *breaker, key string, r *
 	answer, err = question(next.client)
 	b.leave(ctx, key, err)
 	p.learn(ctx, next, err)
-	if next.client.Err() != nil || away(ctx, err) && !p.alone(b) || !p.replace(r, next, defined) {
+	further := !away(ctx, err)
+	if next.client.Err() != nil || !further && !p.alone(b) || !p.replace(r, next, defined, further) {
 		next.end()
 	}
 	return answer, err
@@ -146,14 +148,18 @@ func (p *Process) changes() int {
 // replace puts a worker in another's place, whose requests may end. One that was
 // told of other definitions than are known by now is not taken: the next that
 // fails tries again.
-func (p *Process) replace(old, next *running, defined int) bool {
+func (p *Process) replace(old, next *running, defined int, further bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.running != old || p.defined != defined {
 		return false
 	}
 	p.running = next
-	p.log.Info("a new worker takes over", "pid", next.pid(), "from", old.pid())
+	level := slog.LevelInfo
+	if !further {
+		level = slog.LevelDebug // as often as the breaker lets somebody look
+	}
+	p.log.Log(context.Background(), level, "a new worker takes over", "pid", next.pid(), "from", old.pid())
 	go p.watch(next)
 	go func() {
 		cut := time.AfterFunc(drained, func() { old.end() })
@@ -216,13 +222,24 @@ func (p *Process) learn(ctx context.Context, r *running, err error) {
 		p.log.Error("a PIN was refused, and the worker does not tell which", "error", err)
 		return
 	}
+	p.remember(status.Refused)
+}
+
+func (p *Process) remember(refused []wire.Refusal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, refusal := range status.Refused {
+	for _, refusal := range refused {
 		if !slices.ContainsFunc(p.refusals, func(known wire.Refusal) bool { return bytes.Equal(known.MAC, refusal.MAC) }) {
 			p.refusals = append(p.refusals, refusal)
 		}
 	}
+}
+
+// remembered are the PINs that tokens of all workers so far have refused.
+func (p *Process) remembered() []wire.Refusal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.refusals)
 }
 
 // withRefusals is a definition as a new worker is told it. p.mu is held.

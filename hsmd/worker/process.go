@@ -144,13 +144,17 @@ func (p *Process) Test(ctx context.Context, req *wire.TestRequest) (*wire.TestRe
 	return answer, err
 }
 
-// Status implements [wire.Service].
+// Status implements [wire.Service]. What is known without a worker is told also
+// where there is none that answers.
 func (p *Process) Status(ctx context.Context, req *wire.StatusRequest) (*wire.StatusResponse, error) {
 	answer, _, err := ask(ctx, p, true, func(s wire.Service) (*wire.StatusResponse, error) { return s.Status(ctx, req) })
-	if err == nil && len(answer.Libraries) == 1 {
-		answer.Libraries[0].Away = p.away()
+	if err != nil || len(answer.Libraries) != 1 {
+		answer = &wire.StatusResponse{Libraries: []wire.LibraryStatus{{Path: p.library.Path, Fault: wire.FaultOf(err)}}}
 	}
-	return answer, err
+	answer.Libraries[0].Away = p.away()
+	p.remember(answer.Refused)
+	answer.Refused = p.remembered()
+	return answer, nil
 }
 
 // worker gives the running worker, or starts one within the deadline. It is the

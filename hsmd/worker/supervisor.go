@@ -1,8 +1,9 @@
 // Package worker runs the processes that load vendors' libraries: one for each
-// library, started again when it dies. It knows processes and the wire protocol;
-// it knows no key and no rule.
+// library, started again when it dies. It knows processes and the wire protocol,
+// and which tokens are away; it knows no key and no rule.
 //
-// [Supervisor] and [Process] are hsmd's side, [Run] is the worker's own.
+// [Supervisor] and [Process] are hsmd's side, [Run] is the worker's own. What is
+// done about a token that is away is in climb.go and breaker.go.
 package worker
 
 import (
