@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/mldsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"testing"
@@ -110,5 +112,33 @@ func TestExamplesOfRFC9881(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestKeyUsageOfMLDSA: an ML-DSA key is certified for signing only (RFC 9881,
+// section 5), whoever asks for what.
+func TestKeyUsageOfMLDSA(t *testing.T) {
+	issuer := makeIssuer(t, "P-256")
+	for usage, fine := range map[x509.KeyUsage]bool{
+		0:                             true, // the extension is left out
+		x509.KeyUsageDigitalSignature: true,
+		x509.KeyUsageContentCommitment | x509.KeyUsageDigitalSignature: true,
+		x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement:      false,
+		x509.KeyUsageKeyEncipherment:                                   false,
+		x509.KeyUsageDigitalSignature | x509.KeyUsageEncipherOnly:      false,
+	} {
+		req := leafRequest()
+		req.PublicKey, req.KeyUsage = caKeys()["ML-DSA-44"].Public(), usage
+		_, err := issuer.Prepare(req, now)
+		var refused *issuance.Refusal
+		if fine && err != nil || !fine && !errors.As(err, &refused) {
+			t.Errorf("%b: %v", usage, err)
+		}
+	}
+	req := leafRequest() // as a CSR asks for it under sign-verbatim
+	req.PublicKey, req.ExtraExtensions = caKeys()["ML-DSA-44"].Public(), []pkix.Extension{{Id: asn1OID{2, 5, 29, 15}, Critical: true, Value: []byte{3, 2, 3, 0x88}}}
+	var refused *issuance.Refusal
+	if _, err := issuer.Prepare(req, now); !errors.As(err, &refused) {
+		t.Errorf("copied: %v", err)
 	}
 }

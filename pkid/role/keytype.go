@@ -105,6 +105,17 @@ func (r *Role) LeafKey(w *Wish) (keyType string, bits int, err error) {
 	return keyType, bits, err
 }
 
+// keyTypeOf is the type of the key that will be certified: the CSR's, or else
+// the one to be made; "" where that cannot be told, and none will be made.
+func (r *Role) keyTypeOf(w *Wish, csr *CSR) string {
+	if csr != nil {
+		keyType, _ := kindOf(csr.PublicKey())
+		return keyType
+	}
+	keyType, _, _ := r.LeafKey(w)
+	return keyType
+}
+
 // permitsKey checks the key of a CSR: the role's type and at least its size.
 func (r *Role) permitsKey(key crypto.PublicKey) error {
 	keyType, bits := kindOf(key)
