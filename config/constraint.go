@@ -32,7 +32,8 @@ type Constraint struct {
 	Excluded  Names
 
 	// PublicKeyTypes (public_key_types) lists the subject keys that are
-	// certified: RSA-2048, RSA-3072, RSA-4096, P256, P384, P521, Ed25519.
+	// certified: RSA-2048, RSA-3072, RSA-4096, P256, P384, P521, Ed25519,
+	// ML-DSA-44, ML-DSA-65, ML-DSA-87.
 	PublicKeyTypes []string
 
 	// ExtendedKeyUsages (extended_key_usages) lists those that a certificate

@@ -44,6 +44,7 @@ const (
 	MechanismRSAPSS  uint64 = 0x000D // CKM_RSA_PKCS_PSS
 	MechanismECDSA   uint64 = 0x1041 // CKM_ECDSA
 	MechanismEdDSA   uint64 = 0x1057 // CKM_EDDSA
+	MechanismMLDSA   uint64 = 0x001D // CKM_ML_DSA
 )
 
 // PKCS11Key locates a key on a PKCS#11 token.
@@ -62,12 +63,12 @@ type PKCS11Key struct {
 	KeyID    string
 
 	// Mechanism (mechanism) is the CKM_… number that signs, in hexadecimal with
-	// "0x" or in decimal: 0x0001 RSA PKCS#1 v1.5, 0x000D RSA-PSS, 0x1041 ECDSA,
-	// 0x1057 Ed25519. Required.
+	// "0x" or in decimal: 0x0001 RSA PKCS#1 v1.5, 0x000D RSA-PSS, 0x001D ML-DSA,
+	// 0x1041 ECDSA, 0x1057 Ed25519. Required.
 	Mechanism uint64
 
-	// KeyBits (key_bits) is 2048, 3072 or 4096 for RSA. Required with
-	// allow_generate_key.
+	// KeyBits (key_bits) is 2048, 3072 or 4096 for RSA, and for ML-DSA its
+	// parameter set: 44, 65 or 87. Required with allow_generate_key.
 	KeyBits int
 
 	// Curve (curve) is P256, P384 or P521 with ECDSA, required with
@@ -86,7 +87,8 @@ type PKCS11Key struct {
 	// key pair, where the token wants another than the usual ones: 0x000A
 	// (CKM_RSA_X9_31_KEY_PAIR_GEN), or a vendor's own, such as those of FIPS 186
 	// on some HSMs. Only with allow_generate_key. Default: 0x0000 for RSA, or
-	// 0x000A where the token has only that; 0x1040 for ECDSA, 0x1055 for Ed25519.
+	// 0x000A where the token has only that; 0x1040 for ECDSA, 0x1055 for Ed25519,
+	// 0x001C for ML-DSA.
 	GenerateMechanism uint64
 
 	// PublicKey (public_key) is the key pair's public half, in PEM (PUBLIC KEY

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -75,7 +76,10 @@ func (c checker) pkcs11Key(p Place, k *PKCS11Key, generate bool) {
 	switch k.Mechanism {
 	case MechanismRSAPKCS, MechanismRSAPSS:
 		c.notWith(p, "curve", "an RSA mechanism")
-		c.keyBits(p, k.KeyBits, generate)
+		c.keyBits(p, k.KeyBits, generate, 2048, 3072, 4096)
+	case MechanismMLDSA:
+		c.notWith(p, "curve", "mechanism 0x001D (ML-DSA)")
+		c.keyBits(p, k.KeyBits, generate, 44, 65, 87)
 	case MechanismECDSA:
 		c.notWith(p, "key_bits", "mechanism 0x1041 (ECDSA), which takes a curve")
 		c.curve(p, k.Curve, generate)
@@ -84,7 +88,7 @@ func (c checker) pkcs11Key(p Place, k *PKCS11Key, generate bool) {
 		c.oneOf(p, "curve", k.Curve, "Ed25519")
 		k.Curve = "Ed25519"
 	default:
-		c.faultf(p, "mechanism", "mechanism 0x%04x: must be 0x0001 (RSA PKCS#1 v1.5), 0x000D (RSA-PSS), 0x1041 (ECDSA) or 0x1057 (Ed25519)", k.Mechanism)
+		c.faultf(p, "mechanism", "mechanism 0x%04x: must be 0x0001 (RSA PKCS#1 v1.5), 0x000D (RSA-PSS), 0x001D (ML-DSA), 0x1041 (ECDSA) or 0x1057 (Ed25519)", k.Mechanism)
 	}
 }
 
@@ -96,7 +100,7 @@ func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
 	case "":
 	case "RSA":
 		c.notWith(p, "curve", "key_type RSA")
-		c.keyBits(p, k.KeyBits, true)
+		c.keyBits(p, k.KeyBits, true, 2048, 3072, 4096)
 	case "ECDSA":
 		c.notWith(p, "key_bits", "key_type ECDSA")
 		c.curve(p, k.Curve, generate)
@@ -111,14 +115,15 @@ func (c checker) notWith(p Place, attr, what string) {
 	}
 }
 
-func (c checker) keyBits(p Place, bits int, needed bool) {
+func (c checker) keyBits(p Place, bits int, needed bool, a, b, last int) {
+	words := fmt.Sprintf("%d, %d or %d", a, b, last)
 	switch {
-	case bits == 2048 || bits == 3072 || bits == 4096:
+	case bits == a || bits == b || bits == last:
 	case p.faulty("key_bits"):
 	case p.Has("key_bits"):
-		c.faultf(p, "key_bits", "key_bits must be 2048, 3072 or 4096")
+		c.faultf(p, "key_bits", "key_bits must be %s", words)
 	case needed:
-		c.faultf(p, "", "managed_key needs key_bits: 2048, 3072 or 4096")
+		c.faultf(p, "", "managed_key needs key_bits: %s", words)
 	}
 }
 
@@ -137,7 +142,8 @@ func (c checker) constraint(k *Constraint) {
 	if k.Burst > 0 && k.Rate == 0 {
 		c.faultf(k.Place, "burst", "burst needs rate")
 	}
-	c.eachOf(k.Place, "public_key_types", k.PublicKeyTypes, "RSA-2048", "RSA-3072", "RSA-4096", "P256", "P384", "P521", "Ed25519")
+	c.eachOf(k.Place, "public_key_types", k.PublicKeyTypes, "RSA-2048", "RSA-3072", "RSA-4096", "P256", "P384", "P521", "Ed25519",
+		"ML-DSA-44", "ML-DSA-65", "ML-DSA-87")
 	for _, u := range k.ExtendedKeyUsages {
 		known := []string{"server_auth", "client_auth", "code_signing", "email_protection", "time_stamping", "ocsp_signing"}
 		if !slices.Contains(known, u) && !isOID(u) {

@@ -146,6 +146,8 @@ func algorithm(p *wire.PKCS11Definition) string {
 		return strings.TrimSuffix(fmt.Sprintf("RSA-PSS %d", p.KeyBits), " 0")
 	case managedkey.MechanismEdDSA:
 		return "Ed25519"
+	case managedkey.MechanismMLDSA:
+		return strings.TrimSuffix(fmt.Sprintf("ML-DSA-%d", p.KeyBits), "-0")
 	}
 	return strings.TrimSpace("ECDSA " + p.Curve)
 }

@@ -78,4 +78,7 @@ const (
 	KeyP384    KeyType = "P384"
 	KeyP521    KeyType = "P521"
 	KeyEd25519 KeyType = "Ed25519"
+	KeyMLDSA44 KeyType = "ML-DSA-44"
+	KeyMLDSA65 KeyType = "ML-DSA-65"
+	KeyMLDSA87 KeyType = "ML-DSA-87"
 )

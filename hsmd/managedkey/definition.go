@@ -17,6 +17,7 @@ const (
 	MechanismRSAPSS  = config.MechanismRSAPSS
 	MechanismECDSA   = config.MechanismECDSA
 	MechanismEdDSA   = config.MechanismEdDSA
+	MechanismMLDSA   = config.MechanismMLDSA
 )
 
 // namespace is that of the UUIDs of keys which hsmd's configuration defines.
@@ -204,8 +205,17 @@ func checkMechanism(p *wire.PKCS11Definition, generate bool) string {
 		if p.KeyBits != 0 || p.Curve != "Ed25519" {
 			return "mechanism 0x1057 has the curve Ed25519 and no key_bits"
 		}
+	case MechanismMLDSA:
+		switch {
+		case p.Curve != "":
+			return "mechanism 0x001D (ML-DSA) has no curve"
+		case p.KeyBits != 0 && p.KeyBits != 44 && p.KeyBits != 65 && p.KeyBits != 87:
+			return "key_bits of ML-DSA is the parameter set: 44, 65 or 87"
+		case generate && p.KeyBits == 0:
+			return "an ML-DSA key that may be generated needs key_bits: 44, 65 or 87"
+		}
 	default:
-		return "mechanism must be 0x0001 (RSA PKCS#1 v1.5), 0x000D (RSA-PSS), 0x1041 (ECDSA) or 0x1057 (Ed25519)"
+		return "mechanism must be 0x0001 (RSA PKCS#1 v1.5), 0x000D (RSA-PSS), 0x001D (ML-DSA), 0x1041 (ECDSA) or 0x1057 (Ed25519)"
 	}
 	return ""
 }

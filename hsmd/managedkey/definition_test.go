@@ -40,6 +40,7 @@ func TestSoundDefinitions(t *testing.T) {
 			p.Mechanism, p.KeyBits, p.Curve = 0x1041, 256, "P256"
 		},
 		"Ed25519":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1057, 0 },
+		"ML-DSA":    func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1D, 65 },
 		"id in hex": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.KeyID = "0xAB01" },
 		"found, not made": func(d *wire.Definition, p *wire.PKCS11Definition) {
 			d.AllowGenerateKey, p.KeyLabel, p.KeyID, p.KeyBits = false, "", "01", 0
@@ -96,6 +97,9 @@ func TestRefusedDefinitions(t *testing.T) {
 		"public_key is Ed25519, which mechanism 0x0001": func(_ *wire.Definition, p *wire.PKCS11Definition) {
 			p.PublicKey, _ = x509.MarshalPKIXPublicKey(ed25519.PublicKey(make([]byte, 32)))
 		},
+		"parameter set: 44, 65 or 87":           func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1D, 66 },
+		"an ML-DSA key that may be generated":   func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.KeyBits = 0x1D, 0 },
+		"0x001D (ML-DSA) has no curve":          func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.Curve = 0x1D, "P256" },
 		"has the curve Ed25519 and no key_bits": func(_ *wire.Definition, p *wire.PKCS11Definition) { p.Mechanism, p.Curve = 0x1057, "P256" },
 	} {
 		err := managedkey.CheckWire(definition(edit))

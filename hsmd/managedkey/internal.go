@@ -44,8 +44,14 @@ func (k *InternalKeys) Definition(id string, keyType wire.KeyType) (wire.Definit
 		p.Mechanism, p.Curve = MechanismECDSA, string(keyType)
 	case wire.KeyEd25519:
 		p.Mechanism, p.Curve = MechanismEdDSA, string(keyType)
+	case wire.KeyMLDSA44:
+		p.Mechanism, p.KeyBits = MechanismMLDSA, 44
+	case wire.KeyMLDSA65:
+		p.Mechanism, p.KeyBits = MechanismMLDSA, 65
+	case wire.KeyMLDSA87:
+		p.Mechanism, p.KeyBits = MechanismMLDSA, 87
 	default:
-		return wire.Definition{}, wire.Errorf(wire.Invalid, "key type %q is none of RSA-2048, RSA-3072, RSA-4096, P256, P384, P521, Ed25519", keyType)
+		return wire.Definition{}, wire.Errorf(wire.Invalid, "key type %q is none of RSA-2048, RSA-3072, RSA-4096, P256, P384, P521, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87", keyType)
 	}
 	p.KeyLabel = InternalPrefix + id
 	return wire.Definition{Type: "pkcs11", Name: InternalPrefix + id, UUID: uuid.NewString(), AllowGenerateKey: true,

@@ -15,7 +15,8 @@ func TestInternalKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, keyType := range []wire.KeyType{wire.KeyRSA2048, wire.KeyRSA3072, wire.KeyRSA4096, wire.KeyP256, wire.KeyP384, wire.KeyP521, wire.KeyEd25519} {
+	for _, keyType := range []wire.KeyType{wire.KeyRSA2048, wire.KeyRSA3072, wire.KeyRSA4096, wire.KeyP256, wire.KeyP384, wire.KeyP521, wire.KeyEd25519,
+		wire.KeyMLDSA44, wire.KeyMLDSA65, wire.KeyMLDSA87} {
 		d, err := internal.Definition("4f2e", keyType)
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -94,6 +95,15 @@ func schemesOf(key crypto.PublicKey, d *wire.PKCS11Definition) ([]wire.Signature
 			return nil, fmt.Errorf("is Ed25519, which mechanism 0x%04x does not sign with", d.Mechanism)
 		}
 		return []wire.SignatureScheme{wire.Ed25519}, nil
+	case *mldsa.PublicKey:
+		set := parameterSets[key.Parameters()]
+		if d.Mechanism != MechanismMLDSA {
+			return nil, fmt.Errorf("is %s, which mechanism 0x%04x does not sign with", key.Parameters(), d.Mechanism)
+		}
+		if d.KeyBits != 0 && d.KeyBits != set.number {
+			return nil, fmt.Errorf("is %s, its definition says ML-DSA-%d", key.Parameters(), d.KeyBits)
+		}
+		return []wire.SignatureScheme{set.scheme}, nil
 	}
 	return nil, fmt.Errorf("is of a kind (%T) that is not used", key)
 }
@@ -105,6 +115,16 @@ var ecdsaCurves = map[elliptic.Curve]struct {
 	elliptic.P256(): {"P256", wire.ECDSAP256SHA256},
 	elliptic.P384(): {"P384", wire.ECDSAP384SHA384},
 	elliptic.P521(): {"P521", wire.ECDSAP521SHA512},
+}
+
+// parameterSets are those of FIPS 204, section 4.
+var parameterSets = map[mldsa.Parameters]struct {
+	number int
+	scheme wire.SignatureScheme
+}{
+	mldsa.MLDSA44(): {44, wire.MLDSA44},
+	mldsa.MLDSA65(): {65, wire.MLDSA65},
+	mldsa.MLDSA87(): {87, wire.MLDSA87},
 }
 
 // Allows reports whether the key signs with scheme.
@@ -131,6 +151,10 @@ func (p *Public) Verify(scheme wire.SignatureScheme, signed, signature []byte) e
 	case ed25519.PublicKey:
 		if scheme == wire.Ed25519 && ed25519.Verify(key, signed, signature) {
 			return nil
+		}
+	case *mldsa.PublicKey:
+		if parameterSets[key.Parameters()].scheme == scheme {
+			return mldsa.Verify(key, signed, signature, nil)
 		}
 	}
 	return errSignature

@@ -5,8 +5,8 @@ import "github.com/hsmpki/hsmpki/wire"
 // algorithms holds for each scheme the one DER of its AlgorithmIdentifier that
 // a certificate or CRL may name: RSA with NULL parameters (RFC 4055, section
 // 5), PSS with all of its parameters stated and a salt as long as the hash
-// (section 3.1), ECDSA and Ed25519 without any (RFC 5758, section 3.2; RFC
-// 8410, section 3).
+// (section 3.1), ECDSA, Ed25519 and ML-DSA without any (RFC 5758, section 3.2;
+// RFC 8410, section 3; RFC 9881, section 2).
 var algorithms = map[wire.SignatureScheme]string{
 	wire.RSAPKCS1SHA256:  "\x30\x0d\x06\x09" + oidPKCS1 + "\x0b\x05\x00",
 	wire.RSAPKCS1SHA384:  "\x30\x0d\x06\x09" + oidPKCS1 + "\x0c\x05\x00",
@@ -18,6 +18,9 @@ var algorithms = map[wire.SignatureScheme]string{
 	wire.ECDSAP384SHA384: "\x30\x0a\x06\x08" + oidECDSASHA2 + "\x03",
 	wire.ECDSAP521SHA512: "\x30\x0a\x06\x08" + oidECDSASHA2 + "\x04",
 	wire.Ed25519:         "\x30\x05\x06\x03\x2b\x65\x70",
+	wire.MLDSA44:         "\x30\x0b\x06\x09" + oidNISTSigs + "\x11",
+	wire.MLDSA65:         "\x30\x0b\x06\x09" + oidNISTSigs + "\x12",
+	wire.MLDSA87:         "\x30\x0b\x06\x09" + oidNISTSigs + "\x13",
 }
 
 // Object identifiers without their last arc.
@@ -25,6 +28,7 @@ const (
 	oidPKCS1     = "\x2a\x86\x48\x86\xf7\x0d\x01\x01" // 1.2.840.113549.1.1
 	oidECDSASHA2 = "\x2a\x86\x48\xce\x3d\x04\x03"     // 1.2.840.10045.4.3
 	oidSHA2      = "\x60\x86\x48\x01\x65\x03\x04\x02" // 2.16.840.1.101.3.4.2
+	oidNISTSigs  = "\x60\x86\x48\x01\x65\x03\x04\x03" // 2.16.840.1.101.3.4.3
 )
 
 func pss(hashArc, saltLength string) string {

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -169,6 +170,13 @@ func schemes(t testing.TB) map[wire.SignatureScheme]struct {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mldsaKey := func(set mldsa.Parameters) crypto.Signer {
+		key, err := mldsa.GenerateKey(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
 	return map[wire.SignatureScheme]struct {
 		key crypto.Signer
 		alg x509.SignatureAlgorithm
@@ -183,6 +191,9 @@ func schemes(t testing.TB) map[wire.SignatureScheme]struct {
 		wire.ECDSAP384SHA384: {ec(elliptic.P384()), x509.ECDSAWithSHA384},
 		wire.ECDSAP521SHA512: {ec(elliptic.P521()), x509.ECDSAWithSHA512},
 		wire.Ed25519:         {edKey, x509.PureEd25519},
+		wire.MLDSA44:         {mldsaKey(mldsa.MLDSA44()), x509.MLDSA44},
+		wire.MLDSA65:         {mldsaKey(mldsa.MLDSA65()), x509.MLDSA65},
+		wire.MLDSA87:         {mldsaKey(mldsa.MLDSA87()), x509.MLDSA87},
 	}
 }
 

@@ -138,8 +138,8 @@ func (i *Issuer) setCRLAlgorithm(text string, k *Key) error {
 		return refuse("revocation_signature_algorithm: unknown signature algorithm %.50q", text)
 	case i.issuance == nil || algorithmKey(algorithm) != i.Certificate.PublicKeyAlgorithm:
 		return refuse("revocation_signature_algorithm: the key of type %s of this issuer cannot sign with %s", i.Certificate.PublicKeyAlgorithm, crlAlgorithmName(algorithm))
-	case algorithmKey(algorithm) == x509.ECDSA && algorithm != i.issuance.SignatureAlgorithm():
-		return refuse("revocation_signature_algorithm: the curve of this issuer's key signs with %s only", i.issuance.SignatureAlgorithm())
+	case algorithmKey(algorithm) != x509.RSA && algorithm != i.issuance.SignatureAlgorithm():
+		return refuse("revocation_signature_algorithm: the key of this issuer signs with %s only", i.issuance.SignatureAlgorithm())
 	case k != nil && k.PSSOnly && !strings.HasSuffix(crlAlgorithmName(algorithm), "PSS"):
 		return refuse("revocation_signature_algorithm: the key of this issuer makes RSA-PSS signatures only")
 	}
@@ -156,6 +156,8 @@ func algorithmKey(a x509.SignatureAlgorithm) x509.PublicKeyAlgorithm {
 		return x509.ECDSA
 	case x509.PureEd25519:
 		return x509.Ed25519
+	case x509.MLDSA44, x509.MLDSA65, x509.MLDSA87:
+		return x509.MLDSA
 	}
 	return x509.RSA
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"encoding/json"
 	"fmt"
@@ -50,7 +51,8 @@ func (k *Key) complete() error {
 	return err
 }
 
-// Type is the key's type in the words of the API: rsa, ec or ed25519.
+// Type is the key's type in the words of the API: rsa, ec, ed25519 or
+// ml-dsa.
 func (k *Key) Type() string {
 	switch k.hsm.Public.(type) {
 	case *rsa.PublicKey:
@@ -59,6 +61,8 @@ func (k *Key) Type() string {
 		return role.KeyEC
 	case ed25519.PublicKey:
 		return role.KeyEd25519
+	case *mldsa.PublicKey:
+		return role.KeyMLDSA
 	}
 	return fmt.Sprintf("%T", k.hsm.Public)
 }

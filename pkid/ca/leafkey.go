@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -27,6 +28,11 @@ func leafKey(kind string, bits int) (crypto.Signer, error) {
 	case role.KeyEd25519:
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
+	case role.KeyMLDSA:
+		sets := map[int]mldsa.Parameters{44: mldsa.MLDSA44(), 65: mldsa.MLDSA65(), 87: mldsa.MLDSA87()}
+		if set, ok := sets[bits]; ok {
+			return mldsa.GenerateKey(set)
+		}
 	}
 	return nil, fmt.Errorf("a key of type %s with %d bits cannot be made", kind, bits)
 }
@@ -43,6 +49,8 @@ func EncodeKey(key crypto.Signer, pkcs8 bool) (kind, pemType string, der []byte,
 		der, err = x509.MarshalECPrivateKey(key)
 	case ed25519.PrivateKey:
 		kind, pkcs8 = role.KeyEd25519, true
+	case *mldsa.PrivateKey:
+		kind, pkcs8 = role.KeyMLDSA, true // as its seed (RFC 9881, section 6)
 	default:
 		return "", "", nil, fmt.Errorf("a key of type %T cannot be encoded", key)
 	}

@@ -69,9 +69,10 @@ func (a *Authority) internal(ctx context.Context, keyType string, bits int, requ
 	kind, ok := map[string]wire.KeyType{
 		"rsa2048": wire.KeyRSA2048, "rsa3072": wire.KeyRSA3072, "rsa4096": wire.KeyRSA4096,
 		"ec256": wire.KeyP256, "ec384": wire.KeyP384, "ec521": wire.KeyP521, "ed255190": wire.KeyEd25519,
+		"ml-dsa44": wire.KeyMLDSA44, "ml-dsa65": wire.KeyMLDSA65, "ml-dsa87": wire.KeyMLDSA87,
 	}[fmt.Sprintf("%s%d", keyType, bits)]
 	if !ok {
-		return nil, refuse("a CA key of key_type %s and key_bits %d is not made in an HSM here; rsa 2048, 3072 and 4096, ec 256, 384 and 521, and ed25519 are", keyType, bits)
+		return nil, refuse("a CA key of key_type %s and key_bits %d is not made in an HSM here; rsa 2048, 3072 and 4096, ec 256, 384 and 521, ed25519, and ml-dsa 44, 65 and 87 are", keyType, bits)
 	}
 	made, err := a.cfg.Keys.Generate(ctx, &wire.GenerateRequest{ID: requestID, Type: kind, Context: a.cfg.UUID + " " + requestID})
 	if err != nil {

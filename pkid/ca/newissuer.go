@@ -80,6 +80,7 @@ var crlAlgorithmNames = map[x509.SignatureAlgorithm]string{
 	x509.SHA256WithRSAPSS: "SHA256WithRSAPSS", x509.SHA384WithRSAPSS: "SHA384WithRSAPSS", x509.SHA512WithRSAPSS: "SHA512WithRSAPSS",
 	x509.ECDSAWithSHA256: "ECDSAWithSHA256", x509.ECDSAWithSHA384: "ECDSAWithSHA384", x509.ECDSAWithSHA512: "ECDSAWithSHA512",
 	x509.PureEd25519: "Ed25519",
+	x509.MLDSA44:     "ML-DSA-44", x509.MLDSA65: "ML-DSA-65", x509.MLDSA87: "ML-DSA-87",
 }
 
 // crlAlgorithmName is an algorithm in the API's spelling.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/mldsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -128,7 +129,10 @@ func keyName(c *x509.Certificate) string {
 	if k, ok := c.PublicKey.(sized); ok {
 		return fmt.Sprintf("RSA-%d", 8*k.Size())
 	}
-	for prefix, known := range map[string]string{"ecdsa": "ECDSA", "ed25519": "Ed25519", "mldsa": "ML-DSA"} {
+	if k, ok := c.PublicKey.(*mldsa.PublicKey); ok {
+		return k.Parameters().String()
+	}
+	for prefix, known := range map[string]string{"ecdsa": "ECDSA", "ed25519": "Ed25519"} {
 		if strings.HasPrefix(name, prefix) {
 			name = known
 		}

@@ -32,7 +32,7 @@ func quickstartCommand() *cli.Command {
 			&cli.StringFlag{Name: "token-label", Usage: "`label` of the token"},
 			&cli.StringFlag{Name: "slot", Usage: "slot `number` of the token, instead of its label"},
 			&cli.StringFlag{Name: "pin", Usage: "the token's user PIN: @file, - for standard input, or the PIN itself"},
-			&cli.StringFlag{Name: "key-type", Value: "P256", Usage: "P256, P384, P521, Ed25519, RSA-2048, RSA-3072 or RSA-4096"},
+			&cli.StringFlag{Name: "key-type", Value: "P256", Usage: "P256, P384, P521, Ed25519, RSA-2048, RSA-3072, RSA-4096, or where the token has it ML-DSA-44, ML-DSA-65, ML-DSA-87"},
 		),
 		Action: runQuickstart,
 	}
@@ -45,7 +45,7 @@ func runQuickstart(c *cli.Context) error {
 	}
 	spec, ok := keySpecs[c.String("key-type")]
 	if !ok {
-		return fail("-key-type=%s: must be P256, P384, P521, Ed25519, RSA-2048, RSA-3072 or RSA-4096", c.String("key-type"))
+		return fail("-key-type=%s: must be P256, P384, P521, Ed25519, RSA-2048, RSA-3072, RSA-4096, ML-DSA-44, ML-DSA-65 or ML-DSA-87", c.String("key-type"))
 	}
 	domain := c.String("domain")
 	role := firstOf(c.String("role"), strings.ReplaceAll(domain, ".", "-"))
@@ -87,4 +87,8 @@ var keySpecs = map[string]keySpec{
 	"P384":     {[]string{"mechanism=0x1041", "curve=P384"}, []string{"key_type=ec", "key_bits=384"}},
 	"P521":     {[]string{"mechanism=0x1041", "curve=P521"}, []string{"key_type=ec", "key_bits=521"}},
 	"Ed25519":  {[]string{"mechanism=0x1057", "curve=Ed25519"}, []string{"key_type=ed25519"}},
+
+	"ML-DSA-44": {[]string{"mechanism=0x001D", "key_bits=44"}, []string{"key_type=ml-dsa", "key_bits=44"}},
+	"ML-DSA-65": {[]string{"mechanism=0x001D", "key_bits=65"}, []string{"key_type=ml-dsa", "key_bits=65"}},
+	"ML-DSA-87": {[]string{"mechanism=0x001D", "key_bits=87"}, []string{"key_type=ml-dsa", "key_bits=87"}},
 }

@@ -18,6 +18,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -89,8 +90,9 @@ func (p *Policy) check(key crypto.PublicKey) (spki []byte, err error) {
 
 // Usable refuses keys that no program should use, and kinds that are not known
 // here: RSA of 2048 to 8192 bits with an odd exponent from 65537 to 2^31-1,
-// points of the curves P-224, P-256, P-384 and P-521, and Ed25519 points of
-// large order. The error says why.
+// points of the curves P-224, P-256, P-384 and P-521, Ed25519 points of large
+// order, and ML-DSA keys of the three parameter sets of FIPS 204, in which any
+// octets of the right number are a public key. The error says why.
 //
 // Smaller exponents are legal in a certificate (RFC 8017 wants 3 or more), but
 // FIPS 186-5 and the CA/Browser Forum are not alone in asking for 65537 or more:
@@ -104,6 +106,8 @@ func Usable(key crypto.PublicKey) error {
 		return usableECDSA(key)
 	case ed25519.PublicKey:
 		return usableEd25519(key)
+	case *mldsa.PublicKey:
+		return nil // crypto/mldsa has no others
 	}
 	return fmt.Errorf("unsupported type of public key: %T", key)
 }

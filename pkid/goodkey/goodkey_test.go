@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -41,6 +42,13 @@ var good = sync.OnceValue(func() map[string]crypto.PublicKey {
 		panic(err)
 	}
 	keys["Ed25519"] = public
+	for _, set := range []mldsa.Parameters{mldsa.MLDSA44(), mldsa.MLDSA65(), mldsa.MLDSA87()} {
+		key, err := mldsa.GenerateKey(set)
+		if err != nil {
+			panic(err)
+		}
+		keys[set.String()] = key.PublicKey()
+	}
 	return keys
 })
 

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -62,7 +63,8 @@ func (s *Signer) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 }
 
 // SignMessage implements [crypto.MessageSigner]. opts is the hash for RSA
-// (PKCS#1 v1.5) and ECDSA, an [*rsa.PSSOptions] for RSA-PSS, and 0 for Ed25519.
+// (PKCS#1 v1.5) and ECDSA, an [*rsa.PSSOptions] for RSA-PSS, and 0 for Ed25519
+// and ML-DSA.
 // rand is not used: what randomness a signature needs is the token's.
 func (s *Signer) SignMessage(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return s.sign(&wire.SignRequest{Message: msg}, opts)
@@ -120,6 +122,11 @@ func SchemeOf(public crypto.PublicKey, opts crypto.SignerOpts) (wire.SignatureSc
 			return 0, wire.Errorf(wire.Invalid, "Ed25519 is signed without a context only")
 		}
 		byHash = ed25519Schemes
+	case *mldsa.PublicKey:
+		if o, ok := opts.(*mldsa.Options); ok && o.Context != "" {
+			return 0, wire.Errorf(wire.Invalid, "ML-DSA is signed without a context only")
+		}
+		byHash = mldsaSchemes[public.Parameters()]
 	default:
 		return 0, wire.Errorf(wire.Invalid, "a key of type %T cannot sign", public)
 	}
@@ -143,4 +150,9 @@ var (
 		"P-521": {crypto.SHA512: wire.ECDSAP521SHA512},
 	}
 	ed25519Schemes = map[crypto.Hash]wire.SignatureScheme{0: wire.Ed25519}
+	mldsaSchemes   = map[mldsa.Parameters]map[crypto.Hash]wire.SignatureScheme{
+		mldsa.MLDSA44(): {0: wire.MLDSA44},
+		mldsa.MLDSA65(): {0: wire.MLDSA65},
+		mldsa.MLDSA87(): {0: wire.MLDSA87},
+	}
 )

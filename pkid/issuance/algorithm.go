@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // signatureAlgorithm is what a key signs with. Of RSA the hash can be chosen
 // (bits: 256, 384, 512; 0 is 256) and the padding; a curve fixes its hash
 // (RFC 5758 with the usual pairing, which hsmd's schemes share), and Ed25519
-// has none.
+// and ML-DSA have none that could be chosen.
 func signatureAlgorithm(key crypto.PublicKey, bits int, pss bool) (x509.SignatureAlgorithm, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -34,6 +35,15 @@ func signatureAlgorithm(key crypto.PublicKey, bits int, pss bool) (x509.Signatur
 		return 0, fmt.Errorf("no signature algorithm for the curve %s", key.Curve.Params().Name)
 	case ed25519.PublicKey:
 		return x509.PureEd25519, nil
+	case *mldsa.PublicKey:
+		switch key.Parameters() {
+		case mldsa.MLDSA44():
+			return x509.MLDSA44, nil
+		case mldsa.MLDSA65():
+			return x509.MLDSA65, nil
+		case mldsa.MLDSA87():
+			return x509.MLDSA87, nil
+		}
 	}
 	return 0, fmt.Errorf("no signature algorithm for a key of type %T", key)
 }
@@ -72,12 +82,12 @@ func signerOptions(alg x509.SignatureAlgorithm) crypto.SignerOpts {
 	case x509.SHA512WithRSAPSS:
 		return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA512}
 	}
-	return crypto.Hash(0) // Ed25519 signs the message itself
+	return crypto.Hash(0) // Ed25519 and ML-DSA sign the message itself
 }
 
 // algorithmDER holds the AlgorithmIdentifier of each algorithm (RFC 4055,
 // section 5 for PKCS #1 v1.5 and 3.1 for PSS; RFC 5758, section 3.2; RFC 8410,
-// section 3). PSS has MGF1 with the same hash and a salt of its length.
+// section 3; RFC 9881, section 2). PSS has MGF1 with the same hash and a salt of its length.
 var algorithmDER = map[x509.SignatureAlgorithm][]byte{
 	x509.SHA256WithRSA:    []byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00"),
 	x509.SHA384WithRSA:    []byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c\x05\x00"),
@@ -89,6 +99,9 @@ var algorithmDER = map[x509.SignatureAlgorithm][]byte{
 	x509.ECDSAWithSHA384:  []byte("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"),
 	x509.ECDSAWithSHA512:  []byte("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04"),
 	x509.PureEd25519:      []byte("\x30\x05\x06\x03\x2b\x65\x70"),
+	x509.MLDSA44:          []byte("\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x11"),
+	x509.MLDSA65:          []byte("\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x12"),
+	x509.MLDSA87:          []byte("\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x13"),
 }
 
 // dummySignature has the length and form of a signature by a key, and is none:
@@ -108,6 +121,8 @@ func dummySignature(key crypto.PublicKey) ([]byte, error) {
 		return b.Bytes()
 	case ed25519.PublicKey:
 		return make([]byte, ed25519.SignatureSize), nil
+	case *mldsa.PublicKey:
+		return make([]byte, key.Parameters().SignatureSize()), nil
 	}
 	return nil, fmt.Errorf("no signature for a key of type %T", key)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -13,7 +14,8 @@ import (
 )
 
 // checker verifies the signature over a message that is written to it, which
-// x509 does only for one that is held whole. Here that is so for Ed25519 alone.
+// x509 does only for one that is held whole. Here that is so for Ed25519
+// and ML-DSA alone.
 type checker struct {
 	algorithm x509.SignatureAlgorithm
 	hash      hash.Hash     // nil where the message itself is signed
@@ -56,6 +58,8 @@ func (c *checker) verify(public crypto.PublicKey, signature []byte) error {
 			return errors.New("Ed25519 verification failure")
 		}
 		return nil
+	case *mldsa.PublicKey:
+		return mldsa.Verify(key, c.whole.Bytes(), signature, nil)
 	}
 	return fmt.Errorf("no signature by a key of type %T", public)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -62,6 +63,11 @@ var caKeys = sync.OnceValue(func() map[string]crypto.Signer {
 		panic(err)
 	}
 	keys["Ed25519"] = edKey
+	for _, set := range []mldsa.Parameters{mldsa.MLDSA44(), mldsa.MLDSA65(), mldsa.MLDSA87()} {
+		if keys[set.String()], err = mldsa.GenerateKey(set); err != nil {
+			panic(err)
+		}
+	}
 	return keys
 })
 

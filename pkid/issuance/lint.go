@@ -40,6 +40,21 @@ func checkPublicKey(key crypto.PublicKey) error {
 	return nil
 }
 
+// signing are the key usages of a key that signs and does nothing else.
+const signing = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment | x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+
+// lintKeyUsage holds the key usage of an ML-DSA key to what RFC 9881, section 5
+// allows.
+func lintKeyUsage(c *x509.Certificate) error {
+	if c.PublicKeyAlgorithm != x509.MLDSA || find(c.Extensions, oidKeyUsage) == nil {
+		return nil
+	}
+	if c.KeyUsage&^signing != 0 || c.KeyUsage == 0 {
+		return Refuse("the key usage of an ML-DSA key may be DigitalSignature, ContentCommitment, CertSign and CRLSign only, and must be one of them")
+	}
+	return nil
+}
+
 func checkValidity(notBefore, notAfter, now time.Time) error {
 	switch {
 	case !notAfter.After(notBefore):

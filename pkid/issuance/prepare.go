@@ -123,6 +123,9 @@ func prepare(tbs *tbsCertificate, algorithm x509.SignatureAlgorithm, key crypto.
 	if err != nil {
 		return nil, Refuse("the certificate could not be read by those who get it: %s", err)
 	}
+	if err := lintKeyUsage(parsed); err != nil {
+		return nil, err
+	}
 	return &Prepared{serial: tbs.serial, algorithm: algorithm, tbs: body, parsed: parsed}, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // TestSelfIssued has an old root certify a new one, so that who knows the old
 // one only accepts what is below the new one.
 func TestSelfIssued(t *testing.T) {
-	for _, kinds := range [][2]string{{"RSA", "P-256"}, {"P-256", "RSA"}, {"Ed25519", "P-384"}, {"P-521", "Ed25519"}} {
+	for _, kinds := range [][2]string{{"RSA", "P-256"}, {"P-256", "RSA"}, {"Ed25519", "P-384"}, {"P-521", "Ed25519"}, {"ML-DSA-65", "P-256"}, {"P-256", "ML-DSA-65"}} {
 		old := makeRoot(t, kinds[0], func(r *issuance.CARequest) { r.Subject.CommonName = "Old Root" })
 		fresh := makeRoot(t, kinds[1], func(r *issuance.CARequest) {
 			r.Subject.CommonName, r.NameConstraints.ExcludedDNSDomains = "New Root", []string{"example.org"}
@@ -44,8 +44,10 @@ func TestSelfIssued(t *testing.T) {
 		if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool(old), Intermediates: pool(cross), CurrentTime: now}); err != nil {
 			t.Errorf("%v: %v", kinds, err)
 		}
-		openssl(t, "verify", "-x509_strict", "-attime", fmt.Sprint(now.Unix()), "-CAfile", writePEM(t, "old.pem", "CERTIFICATE", old.Raw),
-			"-untrusted", writePEM(t, "cross.pem", "CERTIFICATE", cross.Raw), writePEM(t, "leaf.pem", "CERTIFICATE", leaf.Raw))
+		if opensslKnows(kinds[:]...) {
+			openssl(t, "verify", "-x509_strict", "-attime", fmt.Sprint(now.Unix()), "-CAfile", writePEM(t, "old.pem", "CERTIFICATE", old.Raw),
+				"-untrusted", writePEM(t, "cross.pem", "CERTIFICATE", cross.Raw), writePEM(t, "leaf.pem", "CERTIFICATE", leaf.Raw))
+		}
 
 		var refused *issuance.Refusal
 		if _, err := issuer.PrepareSelfIssued(fresh, true, now); !errors.As(err, &refused) {
@@ -91,6 +93,9 @@ func TestCSR(t *testing.T) {
 			}
 			if (csr.SignatureAlgorithm == x509.SHA256WithRSAPSS) != (pss && kind == "RSA") {
 				t.Errorf("%s: signed with %s", kind, csr.SignatureAlgorithm)
+			}
+			if !opensslKnows(kind) {
+				continue
 			}
 			openssl(t, "req", "-verify", "-noout", "-in", writePEM(t, "csr.pem", "CERTIFICATE REQUEST", der))
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -49,6 +50,9 @@ var keys = sync.OnceValue(func() map[string]crypto.Signer {
 	made["rsa 2048"] = must(rsa.GenerateKey(rand.Reader, 2048))
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	made["ed25519 0"] = must(private, err)
+	made["ml-dsa 44"] = must(mldsa.GenerateKey(mldsa.MLDSA44()))
+	made["ml-dsa 65"] = must(mldsa.GenerateKey(mldsa.MLDSA65()))
+	made["ml-dsa 87"] = must(mldsa.GenerateKey(mldsa.MLDSA87()))
 	return made
 })
 

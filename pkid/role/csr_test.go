@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -133,6 +134,12 @@ func TestSignKeys(t *testing.T) {
 		{"key_type=any", "", rsa2048},
 		{"key_type=any", "", edKey},
 		{"key_type=ed25519", "", edKey},
+		{"key_type=any", "", mldsaKey(t, mldsa.MLDSA44())},
+		{"key_type=ml-dsa", "role requires a key of ML-DSA-65 at least, but CSR's key is of ML-DSA-44", mldsaKey(t, mldsa.MLDSA44())},
+		{"key_type=ml-dsa key_bits=44", "", mldsaKey(t, mldsa.MLDSA44())},
+		{"key_type=ml-dsa", "", mldsaKey(t, mldsa.MLDSA87())},
+		{"key_type=ec", "role requires keys of type ec", mldsaKey(t, mldsa.MLDSA65())},
+		{"key_type=ml-dsa", "role requires keys of type ml-dsa", edKey},
 	} {
 		r := parseRole(t, append(strings.Fields(c.role), "allow_any_name=true"))
 		csr, err := role.ParseCSR(makeCSR(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "a"}}, c.key))

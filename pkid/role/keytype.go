@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"slices"
 )
@@ -14,17 +15,21 @@ const (
 	KeyRSA     = "rsa"
 	KeyEC      = "ec"
 	KeyEd25519 = "ed25519"
+	KeyMLDSA   = "ml-dsa"
 	KeyAny     = "any"
 )
 
 var (
 	rsaSizes = []int{2048, 3072, 4096, 8192}
 	ecSizes  = []int{224, 256, 384, 521}
+	// mldsaSets are the parameter sets of FIPS 204 by the number that stands for
+	// them in key_bits, where others have a size: the greater, the stronger.
+	mldsaSets = map[mldsa.Parameters]int{mldsa.MLDSA44(): 44, mldsa.MLDSA65(): 65, mldsa.MLDSA87(): 87}
 )
 
 // CheckKey returns the effective size in bits of a key of this type to be made,
-// 0 bits meaning the type's default: rsa 2048, ec 256, and 0 for ed25519, which
-// has one size. The error is a *Refusal.
+// 0 bits meaning the type's default: rsa 2048, ec 256, ml-dsa 65, and 0 for
+// ed25519, which has one size. The error is a *Refusal.
 func CheckKey(keyType string, bits int) (int, error) {
 	switch keyType {
 	case KeyRSA:
@@ -45,6 +50,14 @@ func CheckKey(keyType string, bits int) (int, error) {
 			return 0, refuse("unsupported bit length for EC key: %d", bits)
 		}
 		return bits, nil
+	case KeyMLDSA:
+		if bits == 0 {
+			return 65, nil
+		}
+		if bits != 44 && bits != 65 && bits != 87 {
+			return 0, refuse("unsupported parameter set for ML-DSA key: key_bits must be 44, 65 or 87, got %d", bits)
+		}
+		return bits, nil
 	case KeyEd25519, KeyAny:
 		return 0, nil
 	}
@@ -55,7 +68,7 @@ func CheckKey(keyType string, bits int) (int, error) {
 // this key type: 256, 384 or 512 for rsa (0: 256) and ec (0 stays: the issuer's
 // curve decides), 0 for the others. The error is a *Refusal.
 func CheckSignatureBits(keyType string, bits int) (int, error) {
-	if keyType == KeyEd25519 || keyType == KeyAny {
+	if keyType == KeyEd25519 || keyType == KeyMLDSA || keyType == KeyAny {
 		return 0, nil
 	}
 	switch bits {
@@ -92,6 +105,17 @@ func (r *Role) LeafKey(w *Wish) (keyType string, bits int, err error) {
 	return keyType, bits, err
 }
 
+// keyTypeOf is the type of the key that will be certified: the CSR's, or else
+// the one to be made; "" where that cannot be told, and none will be made.
+func (r *Role) keyTypeOf(w *Wish, csr *CSR) string {
+	if csr != nil {
+		keyType, _ := kindOf(csr.PublicKey())
+		return keyType
+	}
+	keyType, _, _ := r.LeafKey(w)
+	return keyType
+}
+
 // permitsKey checks the key of a CSR: the role's type and at least its size.
 func (r *Role) permitsKey(key crypto.PublicKey) error {
 	keyType, bits := kindOf(key)
@@ -103,6 +127,9 @@ func (r *Role) permitsKey(key crypto.PublicKey) error {
 	}
 	if keyType == KeyRSA && bits < 2048 {
 		return refuse("RSA keys < 2048 bits are unsafe and not supported: got %d", bits)
+	}
+	if r.KeyType == KeyMLDSA && bits < r.KeyBits {
+		return refuse("role requires a key of ML-DSA-%d at least, but CSR's key is of ML-DSA-%d", r.KeyBits, bits)
 	}
 	if r.KeyType != KeyAny && bits < r.KeyBits {
 		return refuse("role requires a minimum of a %d-bit key, but CSR's key is %d bits", r.KeyBits, bits)
@@ -119,6 +146,8 @@ func kindOf(key crypto.PublicKey) (keyType string, bits int) {
 		return KeyEC, key.Curve.Params().BitSize
 	case ed25519.PublicKey:
 		return KeyEd25519, 0
+	case *mldsa.PublicKey:
+		return KeyMLDSA, mldsaSets[key.Parameters()]
 	}
 	return "", 0
 }

@@ -253,7 +253,7 @@ func (r *Role) warnings() []string {
 	if r.KeyType == KeyAny && r.KeyBits != 0 || r.KeyType == KeyEd25519 && r.KeyBits != 0 {
 		w = append(w, "key_bits means nothing with key_type "+r.KeyType+" and was not kept")
 	}
-	if (r.KeyType == KeyAny || r.KeyType == KeyEd25519) && r.SignatureBits != 0 {
+	if (r.KeyType == KeyAny || r.KeyType == KeyEd25519 || r.KeyType == KeyMLDSA) && r.SignatureBits != 0 {
 		w = append(w, "signature_bits means nothing with key_type "+r.KeyType+" and was not kept")
 	}
 	if len(r.AllowedDomains) > 0 && !r.AllowBareDomains && !r.AllowSubdomains && !r.AllowGlobDomains && !r.AllowAnyName {

@@ -141,6 +141,7 @@ func TestFromParamsRefuses(t *testing.T) {
 		`{"key_bits":1024}`:                          "RSA keys < 2048 bits are unsafe and not supported: got 1024",
 		`{"key_bits":5000}`:                          "unsupported bit length for RSA key: 5000",
 		`{"key_type":"ec","key_bits":2048}`:          "unsupported bit length for EC key: 2048",
+		`{"key_type":"ml-dsa","key_bits":256}`:       "key_bits must be 44, 65 or 87, got 256",
 		`{"signature_bits":1}`:                       "unsupported hash signature algorithm: 1",
 		`{"cn_validations":"email,email"}`:           "cn_validations value incorrect: multiple `email` entries",
 		`{"cn_validations":"bogus"}`:                 "cn_validations value incorrect: unknown type: `bogus`",

@@ -97,15 +97,17 @@ func (r *Role) Request(w *Wish, csr *CSR, t *Terms) (*issuance.Request, []string
 	if csr != nil {
 		req.PublicKey = csr.PublicKey()
 	}
-	if err := r.usages(req); err != nil {
+	if err := r.usages(req, r.keyTypeOf(w, csr)); err != nil {
 		return nil, nil, err
 	}
 	return req, warnings, nil
 }
 
 // usages sets what the certificate's key may be used for, and its policies.
-func (r *Role) usages(req *issuance.Request) (err error) {
-	req.KeyUsage, _ = keyUsageBits(r.KeyUsage)
+func (r *Role) usages(req *issuance.Request, keyType string) (err error) {
+	if req.KeyUsage, err = usageFor(keyType, r.KeyUsage); err != nil {
+		return err
+	}
 	if req.KeyUsage&caUsages != 0 {
 		return refuse("key_usage has CertSign or CRLSign, which only CA certificates may have")
 	}

@@ -60,6 +60,22 @@ names:
 	return usage, unknown
 }
 
+// usageFor is keyUsageBits for a key of this type. ML-DSA signs and does
+// nothing else, and a certificate must not say otherwise (RFC 9881, section 5):
+// what does not go with it is left out, as the default has KeyAgreement and
+// KeyEncipherment.
+func usageFor(keyType string, names []string) (x509.KeyUsage, error) {
+	usage, _ := keyUsageBits(names)
+	if keyType != KeyMLDSA || usage == 0 {
+		return usage, nil
+	}
+	usage &= x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment | caUsages
+	if usage == 0 {
+		return 0, refuse("key_usage has nothing that a key of type ml-dsa can be used for: DigitalSignature or ContentCommitment")
+	}
+	return usage, nil
+}
+
 // extKeyUsageList reads ext_key_usage and the role's flags; unknown names as
 // in keyUsageBits.
 func extKeyUsageList(r *Role) (usages []x509.ExtKeyUsage, unknown []string) {

@@ -88,7 +88,7 @@ func VerbatimRequest(r *Role, v *Verbatim, csr *CSR, t *Terms) (*issuance.Reques
 		SignatureBits:    v.SignatureBits,
 		PSS:              v.PSS,
 	}
-	if err := rules.usages(req); err != nil {
+	if err := rules.usages(req, rules.keyTypeOf(v.Wish, csr)); err != nil {
 		return nil, nil, err
 	}
 	return req, warnings, nil

@@ -20,6 +20,7 @@ var patterns = map[string][]byte{
 	"PKCS#8 EC key (P-256)": unhex("020100301306072a8648ce3d0201"),
 	"PKCS#8 EC key (other)": unhex("020100301006072a8648ce3d0201"),
 	"PKCS#8 Ed25519 key":    unhex("020100300506032b6570"),
+	"PKCS#8 ML-DSA key":     unhex("020100300b06096086480165030403"),
 	"SEC 1 key (P-256)":     unhex("0201010420"),
 	"SEC 1 key (P-384)":     unhex("0201010430"),
 }
