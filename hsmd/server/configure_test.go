@@ -17,7 +17,7 @@ var ctx = context.Background()
 
 func defined(name, label string) wire.Definition {
 	return wire.Definition{Type: "pkcs11", Name: name, AllowGenerateKey: true, PKCS11: &wire.PKCS11Definition{
-		Library: "soft", TokenLabel: "ca", PIN: "1234", KeyLabel: label, Mechanism: 0x1041, Curve: "P256"}}
+		Library: "soft", TokenLabel: "ca", PIN: "pin-1234", KeyLabel: label, Mechanism: 0x1041, Curve: "P256"}}
 }
 
 func (h *hsmd) configure(d wire.Definition) (*wire.ConfigureResponse, error) {
@@ -163,7 +163,7 @@ func TestKeyOfTwoNames(t *testing.T) {
 managed_key "pkcs11" "second" {
   library     = "soft"
   token_label = "ca"
-  pin         = "1234"
+  pin         = "pin-1234"
   key_label   = "second"
   mechanism   = "0x1041"
   curve       = "P256"
@@ -245,7 +245,7 @@ func TestStoredKeysUnderAnotherConfiguration(t *testing.T) {
 }
 wire_keys { libraries = ["none"] }`, "not among the libraries", ""},
 		{`wire_keys { libraries = ["soft"] }`, "", "no wire_keys block", "no wire_keys block"},
-		{"token_label = \"ca\"\n  pin         = \"1234\"\n}", "token_label = \"cb\"\n  pin = \"1234\"\n}", "", "not on the token that internal_keys"},
+		{"token_label = \"ca\"\n  pin         = \"pin-1234\"\n}", "token_label = \"cb\"\n  pin = \"pin-1234\"\n}", "", "not on the token that internal_keys"},
 		{`key_label          = "root"`, `key_label = "learn"`, "it is the key that is named root", ""},
 	} {
 		learn, internal := again(c.old, c.next)
@@ -293,7 +293,7 @@ func TestRefusedPINIsRememberedAcrossRestart(t *testing.T) {
 	_, err := h.as(own).Test(ctx, &wire.TestRequest{Key: "root"})
 	want(t, err, wire.LoginRefused, "")
 	h.restart()
-	if kept := h.store.Refusals("/lib/soft.so"); len(kept) != 1 || string(kept[0].MAC) != "1234" {
+	if kept := h.store.Refusals("/lib/soft.so"); len(kept) != 1 || string(kept[0].MAC) != "pin-1234" {
 		t.Errorf("remembered %+v", kept)
 	}
 	_, err = h.as(own).Describe(ctx, &wire.DescribeRequest{Key: "root", Find: true})

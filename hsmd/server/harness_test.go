@@ -74,12 +74,12 @@ wire_keys { libraries = ["soft"] }
 internal_keys {
   library     = "soft"
   token_label = "ca"
-  pin         = "1234"
+  pin         = "pin-1234"
 }
 managed_key "pkcs11" "root" {
   library            = "soft"
   token_label        = "ca"
-  pin                = "1234"
+  pin                = "pin-1234"
   key_label          = "root"
   mechanism          = "0x1041"
   curve              = "P256"
@@ -229,7 +229,7 @@ func want(t *testing.T, err error, code wire.Code, piece string) {
 	if !errors.Is(err, code) || !strings.Contains(err.Error(), piece) {
 		t.Errorf("got %v, want %v with %q", err, code, piece)
 	}
-	if err != nil && strings.Contains(err.Error(), "1234") {
+	if err != nil && strings.Contains(err.Error(), "pin-1234") {
 		t.Errorf("the PIN stands in %q", err)
 	}
 }

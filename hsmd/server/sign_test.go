@@ -18,21 +18,21 @@ const rsaAndEd = everything + `
 managed_key "pkcs11" "rsa" {
   library     = "soft"
   token_label = "ca"
-  pin         = "1234"
+  pin         = "pin-1234"
   key_label   = "rsa"
   mechanism   = "0x0001"
 }
 managed_key "pkcs11" "pss" {
   library     = "soft"
   token_label = "ca"
-  pin         = "1234"
+  pin         = "pin-1234"
   key_label   = "pss"
   mechanism   = "0x000D"
 }
 managed_key "pkcs11" "ed" {
   library     = "soft"
   token_label = "ca"
-  pin         = "1234"
+  pin         = "pin-1234"
   key_label   = "ed"
   mechanism   = "0x1057"
 }

@@ -34,7 +34,7 @@ type token struct {
 }
 
 func newToken(label string) *token {
-	return &token{label: label, pin: "1234", keys: map[string]crypto.Signer{}, ids: map[string]string{},
+	return &token{label: label, pin: "pin-1234", keys: map[string]crypto.Signer{}, ids: map[string]string{},
 		told: map[string]*wire.ConfigureRequest{}, calls: map[string]int{}}
 }
 
