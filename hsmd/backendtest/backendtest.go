@@ -78,6 +78,9 @@ var shapes = map[wire.KeyType]struct {
 	wire.KeyP384:    {[]uint64{0x1041}, 0, "P384"},
 	wire.KeyP521:    {[]uint64{0x1041}, 0, "P521"},
 	wire.KeyEd25519: {[]uint64{0x1057}, 0, "Ed25519"},
+	wire.KeyMLDSA44: {[]uint64{0x1D}, 44, ""},
+	wire.KeyMLDSA65: {[]uint64{0x1D}, 65, ""},
+	wire.KeyMLDSA87: {[]uint64{0x1D}, 87, ""},
 }
 
 // plain is the key type of tests that are not about types.

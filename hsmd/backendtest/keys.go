@@ -27,6 +27,12 @@ func schemes(kind wire.KeyType, mechanism uint64) []wire.SignatureScheme {
 		return []wire.SignatureScheme{wire.ECDSAP384SHA384}
 	case kind == wire.KeyP521:
 		return []wire.SignatureScheme{wire.ECDSAP521SHA512}
+	case kind == wire.KeyMLDSA44:
+		return []wire.SignatureScheme{wire.MLDSA44}
+	case kind == wire.KeyMLDSA65:
+		return []wire.SignatureScheme{wire.MLDSA65}
+	case kind == wire.KeyMLDSA87:
+		return []wire.SignatureScheme{wire.MLDSA87}
 	}
 	return []wire.SignatureScheme{wire.Ed25519}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -59,6 +60,8 @@ func (p *publicKey) verify(scheme wire.SignatureScheme, message, signature []byt
 		if ed25519.Verify(key, message, signature) {
 			return nil
 		}
+	case *mldsa.PublicKey:
+		return mldsa.Verify(key, message, signature, nil)
 	}
 	return errors.New("the signature does not verify")
 }
@@ -141,6 +144,7 @@ var algorithms = map[wire.SignatureScheme]x509.SignatureAlgorithm{
 	wire.RSAPSSSHA256: x509.SHA256WithRSAPSS, wire.RSAPSSSHA384: x509.SHA384WithRSAPSS, wire.RSAPSSSHA512: x509.SHA512WithRSAPSS,
 	wire.ECDSAP256SHA256: x509.ECDSAWithSHA256, wire.ECDSAP384SHA384: x509.ECDSAWithSHA384, wire.ECDSAP521SHA512: x509.ECDSAWithSHA512,
 	wire.Ed25519: x509.PureEd25519,
+	wire.MLDSA44: x509.MLDSA44, wire.MLDSA65: x509.MLDSA65, wire.MLDSA87: x509.MLDSA87,
 }
 
 // capture keeps the bytes that x509 wants signed, and signs nothing.

@@ -5,6 +5,7 @@ package pkcs11
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"encoding/hex"
 	"fmt"
@@ -122,6 +123,10 @@ func fits(k *key, public crypto.PublicKey) error {
 		bits := public.N.BitLen()
 		if bits != 2048 && bits != 3072 && bits != 4096 || d.KeyBits != 0 && d.KeyBits != bits {
 			return wire.Errorf(wire.Invalid, "managed key %q: the key found is RSA of %d bits; 2048, 3072 and 4096 are used, and its definition says %d", k.definition.Name, bits, d.KeyBits)
+		}
+	case *mldsa.PublicKey:
+		if d.KeyBits != 0 && parameterSets[d.KeyBits].set != public.Parameters() {
+			return wire.Errorf(wire.Invalid, "managed key %q: the key found is %s, its definition says ML-DSA-%d", k.definition.Name, public.Parameters(), d.KeyBits)
 		}
 	case *ecdsa.PublicKey:
 		if want := curves[curveOIDs[d.Curve].String()]; d.Curve != "" && want != public.Curve {

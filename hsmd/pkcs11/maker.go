@@ -59,6 +59,10 @@ func pairFor(d *wire.PKCS11Definition) (usual []uint, sizes [][]*p11.Attribute, 
 			p11.NewAttribute(p11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}),
 		}}, nil
 	}
+	if kind == ckkMLDSA {
+		size, err := mldsaSize(d.KeyBits)
+		return []uint{ckmMLDSAKeyPairGen}, [][]*p11.Attribute{size}, err
+	}
 	oid, ok := curveOIDs[d.Curve]
 	usual = []uint{p11.CKM_EC_KEY_PAIR_GEN}
 	if kind == ckkECEdwards {

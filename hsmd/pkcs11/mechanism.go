@@ -11,11 +11,16 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// PKCS#11 3.0 numbers that miekg/pkcs11 has not.
+// Numbers of PKCS#11 3.0, and for ML-DSA 3.2, that miekg/pkcs11 has not.
 const (
 	ckmEdDSA               = 0x1057
 	ckmECEdwardsKeyPairGen = 0x1055
 	ckkECEdwards           = 0x40
+
+	ckmMLDSA           = 0x1D
+	ckmMLDSAKeyPairGen = 0x1C
+	ckkMLDSA           = 0x4A
+	ckaParameterSet    = 0x61D
 )
 
 // mechanism is a signing mechanism with its RSA-PSS parameter (hash is 0 for
@@ -27,7 +32,8 @@ type mechanism struct {
 	hashes              bool   // the token hashes, and is given the message
 }
 
-// mechanisms sign a digest, or the message for Ed25519: hsmd has hashed already.
+// mechanisms sign a digest, or the message for Ed25519 and ML-DSA: hsmd has
+// hashed already. Without a parameter CKM_ML_DSA signs in the empty context.
 var mechanisms = map[wire.SignatureScheme]mechanism{
 	wire.RSAPKCS1SHA256:  {id: p11.CKM_RSA_PKCS, prefix: digestInfo(0x31, 0x01, 0x20)},
 	wire.RSAPKCS1SHA384:  {id: p11.CKM_RSA_PKCS, prefix: digestInfo(0x41, 0x02, 0x30)},
@@ -39,6 +45,9 @@ var mechanisms = map[wire.SignatureScheme]mechanism{
 	wire.ECDSAP384SHA384: {id: p11.CKM_ECDSA},
 	wire.ECDSAP521SHA512: {id: p11.CKM_ECDSA},
 	wire.Ed25519:         {id: ckmEdDSA},
+	wire.MLDSA44:         {id: ckmMLDSA},
+	wire.MLDSA65:         {id: ckmMLDSA},
+	wire.MLDSA87:         {id: ckmMLDSA},
 }
 
 // hashing are their like that hash on the token, for tokens that have, or let a
@@ -155,6 +164,8 @@ func keyKind(ckm uint64) (ckk uint, ok bool) {
 		return p11.CKK_EC, true
 	case ckmEdDSA:
 		return ckkECEdwards, true
+	case ckmMLDSA:
+		return ckkMLDSA, true
 	}
 	return 0, false
 }

@@ -8,6 +8,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -143,23 +144,25 @@ func verify(public crypto.PublicKey, scheme wire.SignatureScheme, message, signa
 		if ed25519.Verify(public, message, signature) {
 			return nil
 		}
+	case *mldsa.PublicKey:
+		return mldsa.Verify(public, message, signature, nil)
 	}
 	return errUnproven
 }
 
 // suiting leaves the ways that are for the public key: an ECDSA scheme fixes
-// the curve; other keys take all of their mechanism's.
+// the curve and one of ML-DSA the parameter set; other keys take all of their
+// mechanism's.
 func suiting(public crypto.PublicKey, ways map[wire.SignatureScheme]mechanism) map[wire.SignatureScheme]mechanism {
-	ec, ok := public.(*ecdsa.PublicKey)
-	if !ok {
-		return ways
+	suits := func(wire.SignatureScheme) bool { return true }
+	switch public := public.(type) {
+	case *ecdsa.PublicKey:
+		suits = func(scheme wire.SignatureScheme) bool { return curveBits[scheme] == public.Params().BitSize }
+	case *mldsa.PublicKey:
+		suits = func(scheme wire.SignatureScheme) bool { return scheme == mldsaSchemes[public.Parameters()] }
 	}
-	suiting := map[wire.SignatureScheme]mechanism{}
-	for scheme, mech := range ways {
-		if curveBits[scheme] == ec.Params().BitSize {
-			suiting[scheme] = mech
-		}
-	}
+	suiting := maps.Clone(ways)
+	maps.DeleteFunc(suiting, func(scheme wire.SignatureScheme, _ mechanism) bool { return !suits(scheme) })
 	return suiting
 }
 

@@ -86,6 +86,8 @@ func (t *token) ownKey(session p11.SessionHandle, holder p11.ObjectHandle, k *ke
 		return t.ecKey(session, holder)
 	case ckkECEdwards:
 		return t.edwardsKey(session, holder)
+	case ckkMLDSA:
+		return t.mldsaKey(session, holder)
 	}
 	return nil, nil
 }

@@ -5,6 +5,7 @@ package pkcs11
 import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -16,20 +17,21 @@ import (
 	"crypto"
 )
 
-// maxSignature bounds what a key may sign: RSA 4096 has 512 octets.
-const maxSignature = 1024
+// maxSignature bounds what a key may sign: ML-DSA-87 has 4,627 octets.
+const maxSignature = 5 << 10
 
 // x509Form turns what the token gives into what X.509 carries. PKCS#11 gives
 // an ECDSA signature as r and s, each as long as the curve's order.
 func x509Form(public crypto.PublicKey, raw []byte) ([]byte, error) {
+	size := len(raw)
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
 		order := key.Params().N
-		size := (order.BitLen() + 7) / 8
-		if len(raw) != 2*size {
-			return nil, fmt.Errorf("the token's signature has %d octets, %d belong there", len(raw), 2*size)
+		half := (order.BitLen() + 7) / 8
+		if len(raw) != 2*half {
+			return nil, wrongSize(raw, 2*half)
 		}
-		r, s := new(big.Int).SetBytes(raw[:size]), new(big.Int).SetBytes(raw[size:])
+		r, s := new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])
 		if r.Sign() == 0 || s.Sign() == 0 || r.Cmp(order) >= 0 || s.Cmp(order) >= 0 {
 			return nil, errors.New("the token's signature is out of range")
 		}
@@ -40,13 +42,18 @@ func x509Form(public crypto.PublicKey, raw []byte) ([]byte, error) {
 		})
 		return b.Bytes()
 	case *rsa.PublicKey:
-		if len(raw) != key.Size() {
-			return nil, fmt.Errorf("the token's signature has %d octets, %d belong there", len(raw), key.Size())
-		}
+		size = key.Size()
 	case ed25519.PublicKey:
-		if len(raw) != ed25519.SignatureSize {
-			return nil, fmt.Errorf("the token's signature has %d octets, %d belong there", len(raw), ed25519.SignatureSize)
-		}
+		size = ed25519.SignatureSize
+	case *mldsa.PublicKey:
+		size = key.Parameters().SignatureSize()
+	}
+	if len(raw) != size {
+		return nil, wrongSize(raw, size)
 	}
 	return append([]byte(nil), raw...), nil
+}
+
+func wrongSize(raw []byte, size int) error {
+	return fmt.Errorf("the token's signature has %d octets, %d belong there", len(raw), size)
 }

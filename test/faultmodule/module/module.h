@@ -1,7 +1,8 @@
 /*
  * A PKCS#11 module that hands every call on to a real one, and fails as it is
  * told. The parts: control.c reads what it is told and counts; forward.c has the
- * functions that are only handed on; tamper.c those whose answers it changes.
+ * functions that are only handed on; tamper.c those whose answers it changes;
+ * mldsa.c adds keys that the real one has not.
  */
 #ifndef FAULTMODULE_MODULE_H
 #define FAULTMODULE_MODULE_H
@@ -68,6 +69,25 @@ int flips(const struct control *c, enum function f);
 
 int has_mechanism(const struct control *c, CK_ULONG mechanism);
 void forget_sessions(CK_SLOT_ID slot);
+
+/* put answers an attribute with other octets than the real ones. */
+CK_RV put(CK_ATTRIBUTE *a, CK_ULONG room, const unsigned char *value, CK_ULONG len);
+
+/* ML-DSA, where FAULT_MLDSA is set. mldsa_attribute gives rv, the real answer,
+ * for what is of no ML-DSA key; mldsa_sign_init leaves the id without length for
+ * a signature that is the real module's. */
+struct mldsa_id {
+	CK_ULONG len;
+	unsigned char octets[256];
+};
+CK_ULONG mldsa_mechanisms(CK_MECHANISM_TYPE *list, CK_ULONG n);
+int mldsa_info(CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info);
+CK_RV mldsa_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULONG class, CK_ATTRIBUTE *a, CK_ULONG room, CK_RV rv);
+int mldsa_makes(CK_MECHANISM_TYPE type);
+CK_RV mldsa_generate(CK_SESSION_HANDLE session, CK_ATTRIBUTE *public, CK_ULONG npublic, CK_ATTRIBUTE *private, CK_ULONG nprivate,
+    CK_OBJECT_HANDLE *publickey, CK_OBJECT_HANDLE *privatekey);
+CK_RV mldsa_sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, struct mldsa_id *id);
+CK_RV mldsa_sign(const struct mldsa_id *id, CK_BYTE *data, CK_ULONG len, CK_BYTE *signature, CK_ULONG *size);
 
 #define DECLARE(name) CK_RV f_##name
 #define CK_PKCS11_FUNCTION_INFO(name) DECLARE(name)

@@ -16,6 +16,7 @@ static struct session {
 	CK_SESSION_HANDLE handle;
 	CK_SLOT_ID slot;
 	int signing, shown;
+	struct mldsa_id mldsa; /* whose signature is under way */
 } sessions[4096];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -50,7 +51,7 @@ CK_RV f_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR app, CK_NOTIF
 		rv = real->C_OpenSession(slot, flags, app, notify, session);
 	struct session *free = rv == CKR_OK ? find(0) : NULL;
 	if (free != NULL)
-		*free = (struct session){*session, slot, 0, 0};
+		*free = (struct session){*session, slot, 0, 0, {0}};
 	pthread_mutex_unlock(&lock);
 	return after(&c, F_C_OpenSession, rv);
 }
@@ -90,10 +91,11 @@ CK_RV f_C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *c
 {
 	ENTER(F_C_GetMechanismList);
 	CK_MECHANISM_TYPE all[1024];
-	CK_ULONG n = 1024, kept = 0;
+	CK_ULONG n = 1000, kept = 0;
 	rv = real->C_GetMechanismList(slot, all, &n);
 	if (rv != CKR_OK)
 		return rv;
+	n = mldsa_mechanisms(all, n);
 	for (CK_ULONG i = 0; i < n; i++)
 		if (has_mechanism(&c, all[i]))
 			all[kept++] = all[i];
@@ -110,6 +112,8 @@ CK_RV f_C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM
 	ENTER(F_C_GetMechanismInfo);
 	if (!has_mechanism(&c, type))
 		return CKR_MECHANISM_INVALID;
+	if (mldsa_info(type, info))
+		return after(&c, F_C_GetMechanismInfo, CKR_OK);
 	return after(&c, F_C_GetMechanismInfo, real->C_GetMechanismInfo(slot, type, info));
 }
 
@@ -121,8 +125,7 @@ static CK_ULONG class_of(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 	return class;
 }
 
-/* put answers an attribute with other octets than the real ones. */
-static CK_RV put(CK_ATTRIBUTE *a, CK_ULONG room, const unsigned char *value, CK_ULONG len)
+CK_RV put(CK_ATTRIBUTE *a, CK_ULONG room, const unsigned char *value, CK_ULONG len)
 {
 	a->ulValueLen = len;
 	if (a->pValue == NULL)
@@ -175,6 +178,7 @@ CK_RV f_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, 
 		/* The caller's room is for the other form, which may be shorter. */
 		if (a->type == CKA_EC_POINT && c.ec_point[0] != 0 && (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL))
 			rv = ec_point(&c, session, object, a, room[i]);
+		rv = mldsa_attribute(session, object, class, a, room[i], rv);
 		if (a->type == CKA_ALWAYS_AUTHENTICATE && c.always_authenticate[0] != 0 && class == CKO_PRIVATE_KEY)
 			rv = put(a, room[i], (const unsigned char *)"\1", 1);
 		for (int n = 0; n < c.noverrides; n++) {
@@ -209,12 +213,12 @@ CK_RV f_C_FindObjects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_U
 	return after(&c, F_C_FindObjects, rv);
 }
 
-static void signing(CK_SESSION_HANDLE session, int on)
+static void signing(CK_SESSION_HANDLE session, int on, struct mldsa_id mldsa)
 {
 	pthread_mutex_lock(&lock);
 	struct session *s = find(session);
 	if (s != NULL)
-		s->signing = on, s->shown = 0;
+		s->signing = on, s->shown = 0, s->mldsa = mldsa;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -231,11 +235,21 @@ static int shown(CK_SESSION_HANDLE session, int now)
 	return was;
 }
 
+static struct mldsa_id mldsa_of(CK_SESSION_HANDLE session)
+{
+	pthread_mutex_lock(&lock);
+	struct session *s = find(session);
+	struct mldsa_id id = s != NULL ? s->mldsa : (struct mldsa_id){0};
+	pthread_mutex_unlock(&lock);
+	return id;
+}
+
 CK_RV f_C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
 	ENTER(F_C_SignInit);
-	rv = has_mechanism(&c, mechanism->mechanism) ? real->C_SignInit(session, mechanism, key) : CKR_MECHANISM_INVALID;
-	signing(session, rv == CKR_OK);
+	struct mldsa_id mldsa = {0};
+	rv = has_mechanism(&c, mechanism->mechanism) ? mldsa_sign_init(session, mechanism, key, &mldsa) : CKR_MECHANISM_INVALID;
+	signing(session, rv == CKR_OK, mldsa);
 	return after(&c, F_C_SignInit, rv);
 }
 
@@ -244,9 +258,10 @@ CK_RV f_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE *
 	ENTER(F_C_Sign);
 	if (c.always_authenticate[0] != 0 && !shown(session, 0))
 		return CKR_USER_NOT_LOGGED_IN;
-	rv = real->C_Sign(session, data, len, signature, size);
+	struct mldsa_id mldsa = mldsa_of(session);
+	rv = mldsa.len > 0 ? mldsa_sign(&mldsa, data, len, signature, size) : real->C_Sign(session, data, len, signature, size);
 	if (rv == CKR_OK && signature != NULL) {
-		signing(session, 0);
+		signing(session, 0, (struct mldsa_id){0});
 		if (flips(&c, F_C_Sign))
 			signature[*size - 1] ^= 1;
 	}
@@ -260,7 +275,7 @@ CK_RV f_C_SignFinal(CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG *siz
 		return CKR_USER_NOT_LOGGED_IN;
 	rv = real->C_SignFinal(session, signature, size);
 	if (rv == CKR_OK && signature != NULL) {
-		signing(session, 0);
+		signing(session, 0, (struct mldsa_id){0});
 		if (flips(&c, F_C_SignFinal))
 			signature[*size - 1] ^= 1;
 	}
@@ -273,6 +288,8 @@ CK_RV f_C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK
 	ENTER(F_C_GenerateKeyPair);
 	if (!has_mechanism(&c, mechanism->mechanism))
 		return CKR_MECHANISM_INVALID;
+	if (mldsa_makes(mechanism->mechanism))
+		return after(&c, F_C_GenerateKeyPair, mldsa_generate(session, public, npublic, private, nprivate, publickey, privatekey));
 	rv = real->C_GenerateKeyPair(session, mechanism, public, npublic, private, nprivate, publickey, privatekey);
 	return after(&c, F_C_GenerateKeyPair, rv);
 }
