@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -186,14 +187,12 @@ func TestOneCopyIsEnoughToStart(t *testing.T) {
 	}
 }
 
-// TestCopyThatGoesWrong: one that hangs, or whose signatures are wrong, costs no
-// request.
-func TestCopyThatGoesWrong(t *testing.T) {
-	a := softhsm.New(t)
-	generateOn(t, a)
-	b := a.Clone(t)
-	faults := faultmodule.New(t, b.Library)
-	path, socket := file(t, a, func(s string) string {
+// onFaulty is a file whose key is on a token and on another, whose library goes
+// wrong as it is told.
+func onFaulty(t *testing.T, a, b *softhsm.Token) (path, socket string, faults *faultmodule.Module) {
+	t.Helper()
+	faults = faultmodule.New(t, b.Library)
+	path, socket = file(t, a, func(s string) string {
 		s = strings.Replace(s, "  allow_generate_key = true\n", fmt.Sprintf("  copy {\n    library = \"faulty\"\n    token_label = %q\n    pin = %q\n  }\n", b.Label, b.PIN), 1)
 		s += fmt.Sprintf("kms_library \"pkcs11\" {\n  name = \"faulty\"\n  library = %q\n  env = {\n    SOFTHSM2_CONF = %q\n", faults.Library, b.Conf)
 		for name, value := range faults.Env {
@@ -201,6 +200,16 @@ func TestCopyThatGoesWrong(t *testing.T) {
 		}
 		return s + "  }\n}\n"
 	})
+	return path, socket, faults
+}
+
+// TestCopyThatGoesWrong: one that hangs, or whose signatures are wrong, costs no
+// request.
+func TestCopyThatGoesWrong(t *testing.T) {
+	a := softhsm.New(t)
+	generateOn(t, a)
+	b := a.Clone(t)
+	path, socket, faults := onFaulty(t, a, b)
 	running(t, path, socket)
 	client := connect(t, socket)
 	for _, fault := range []faultmodule.Fault{faultmodule.Hang("C_SignInit"), faultmodule.Flip("C_Sign"), faultmodule.Return("C_Sign", 0x80000384), faultmodule.Crash("C_Sign").Nth(1)} {
@@ -222,6 +231,41 @@ func TestCopyThatGoesWrong(t *testing.T) {
 		}
 		load.Wait()
 		faults.Set(t)
+	}
+}
+
+// TestCallerWhoGivesUpLosesNoCopy: a caller who does not wait for an answer says
+// nothing about the tokens.
+func TestCallerWhoGivesUpLosesNoCopy(t *testing.T) {
+	a := softhsm.New(t)
+	generateOn(t, a)
+	b := a.Clone(t)
+	path, socket, faults := onFaulty(t, a, b)
+	running(t, path, socket)
+	client := connect(t, socket)
+	copiesOf(t, client, true)
+	for what, ask := range map[string]func(context.Context) error{
+		"signing": func(ctx context.Context) error {
+			_, err := client.Test(ctx, &wire.TestRequest{Key: "root"})
+			return err
+		},
+		"looking": func(ctx context.Context) error {
+			_, err := client.Describe(ctx, &wire.DescribeRequest{Key: "root", Find: true})
+			return err
+		},
+	} {
+		faults.Set(t, faultmodule.Sleep("C_Sign", 300*time.Millisecond), faultmodule.Sleep("C_FindObjectsInit", 300*time.Millisecond))
+		for range 4 { // every other one goes to the slow copy
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			_ = ask(ctx)
+			cancel()
+		}
+		faults.Set(t)
+		for i, c := range copiesOf(t, client, false) {
+			if c.Fault != nil {
+				t.Errorf("%s: copy %d is left aside: %v", what, i+1, c.Fault.Err())
+			}
+		}
 	}
 }
 

@@ -228,6 +228,17 @@ func waited(err error) *Error {
 	return Errorf(Unavailable, "the caller gave up")
 }
 
+// timeUp is how much earlier than a caller's deadline the peer may see it: it is
+// told milliseconds.
+const timeUp = 5 * time.Millisecond
+
+// GaveUp reports whether a caller did not wait for an answer. His failure then
+// says nothing about who was asked.
+func GaveUp(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(deadline) < timeUp
+}
+
 func timeoutOf(ctx context.Context, o op) uint32 {
 	limit := o.limit()
 	if deadline, ok := ctx.Deadline(); ok {

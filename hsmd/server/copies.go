@@ -32,6 +32,9 @@ const (
 // the first of them.
 func (s *Server) findCopies(ctx context.Context, k *managedkey.Key) (*managedkey.Public, error) {
 	seen := s.lookAtAll(ctx, k)
+	if wire.GaveUp(ctx) {
+		return nil, wire.Errorf(wire.Unavailable, "looking for the copies of %q: the caller did not wait", k.Name())
+	}
 	var public *managedkey.Public
 	for _, l := range seen {
 		if l.public != nil && (public == nil || k.Last() != nil && l.public.ID == k.Last().ID) {

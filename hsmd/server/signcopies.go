@@ -19,17 +19,12 @@ func (s *Server) signByCopies(ctx context.Context, k *managedkey.Key, public *ma
 	order := s.inOrder(k)
 	var faults []error
 	for i, c := range order {
-		attempt, cancel := ctx, func() {}
-		if i < len(order)-1 {
-			attempt, cancel = context.WithTimeout(ctx, attemptTime)
-		}
-		signature, err := s.signBy(attempt, c, public, asked, signed)
-		cancel()
+		signature, err := s.signBy(ctx, c, i == len(order)-1, public, asked, signed)
 		if err == nil {
 			s.isBack(c)
 			return signature, nil
 		}
-		if ctx.Err() != nil {
+		if wire.GaveUp(ctx) {
 			return nil, err
 		}
 		faults = append(faults, err)
@@ -41,13 +36,20 @@ func (s *Server) signByCopies(ctx context.Context, k *managedkey.Key, public *ma
 	return nil, err
 }
 
-// signBy has one copy sign, and leaves it aside where it fails.
-func (s *Server) signBy(ctx context.Context, c *managedkey.Copy, public *managedkey.Public, asked *wire.SignRequest, signed []byte) ([]byte, error) {
+// signBy has one copy sign, the last of them with all the time that is left, and
+// leaves it aside where it fails.
+func (s *Server) signBy(ctx context.Context, c *managedkey.Copy, last bool, public *managedkey.Public, asked *wire.SignRequest, signed []byte) ([]byte, error) {
 	c.UnderWay.Add(1)
 	defer c.UnderWay.Add(-1)
-	own, err := s.knownOf(ctx, c, public)
+	attempt := ctx
+	if !last {
+		var cancel context.CancelFunc
+		attempt, cancel = context.WithTimeout(ctx, attemptTime)
+		defer cancel()
+	}
+	own, err := s.knownOf(attempt, c, public)
 	if err != nil {
-		s.isAway(c, err)
+		s.failedBy(ctx, c, err)
 		return nil, err
 	}
 	switch {
@@ -56,11 +58,19 @@ func (s *Server) signBy(ctx context.Context, c *managedkey.Copy, public *managed
 	case own.HashedByToken(asked.Scheme) && len(asked.Message) == 0:
 		return nil, &wire.Error{Code: wire.Unavailable, RetryAfter: time.Second, Message: "the message is used up, and the token of another copy of the key hashes itself"}
 	}
-	signature, err := s.sign(ctx, c.Key, own, asked, signed)
-	if err != nil && !isCode(err, wire.Busy) {
-		s.isAway(c, err)
+	signature, err := s.sign(attempt, c.Key, own, asked, signed)
+	if err != nil {
+		s.failedBy(ctx, c, err)
 	}
 	return signature, err
+}
+
+// failedBy leaves a copy aside that did not sign, unless that says nothing about
+// it: it is only busy, or the caller, whose ctx is, did not wait.
+func (s *Server) failedBy(ctx context.Context, c *managedkey.Copy, err error) {
+	if !isCode(err, wire.Busy) && !wire.GaveUp(ctx) {
+		s.isAway(c, err)
+	}
 }
 
 // knownOf gives what is known of a copy, and looks for it where nothing is.

@@ -98,8 +98,8 @@ func (st *stream) cause(err error) error {
 // failed leaves the copy aside. The message is used up, and so the request fails;
 // the next one goes to another.
 func (st *stream) failed(err error) error {
-	if st.copy != nil && !isCode(err, wire.Busy) {
-		st.srv.isAway(st.copy, err)
+	if st.copy != nil {
+		st.srv.failedBy(st.ctx, st.copy, err)
 	}
 	return err
 }

@@ -123,7 +123,7 @@ func (b *breaker) learn(ctx context.Context, key string, err error) {
 			b.pause = min(2*b.pause, longestPause)
 		}
 		b.until = time.Now().Add(b.pause)
-	case gaveUp(ctx) && err != nil || errors.Is(err, wire.Busy):
+	case wire.GaveUp(ctx) && err != nil || errors.Is(err, wire.Busy):
 		// The token said nothing.
 	case was:
 		// So it may answer for the others again.
@@ -134,21 +134,10 @@ func (b *breaker) learn(ctx context.Context, key string, err error) {
 	}
 }
 
-// timeUp is how much earlier than a caller's deadline a worker may see it: it is
-// told milliseconds.
-const timeUp = 5 * time.Millisecond
-
-// gaveUp reports whether a caller did not wait for an answer. That says nothing
-// about the token.
-func gaveUp(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && time.Until(deadline) < timeUp
-}
-
 // away reports whether a failure says that the token, or what is before it, is
 // away.
 func away(ctx context.Context, err error) bool {
-	return !gaveUp(ctx) && errors.Is(err, wire.Unavailable) && !errors.Is(err, errClosed)
+	return !wire.GaveUp(ctx) && errors.Is(err, wire.Unavailable) && !errors.Is(err, errClosed)
 }
 
 // status is the breaker as a status shows it, nil where there is nothing to say.
