@@ -90,8 +90,10 @@ func (b *breaker) refuses(key string) bool {
 func (b *breaker) forget(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.silent[key] {
+		b.probing = false // the request may have been for this one
+	}
 	if delete(b.silent, key); len(b.silent) == 0 {
-		b.probing = false
 		b.open.Store(false)
 	}
 }

@@ -93,3 +93,21 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("the log has:\n%s", text)
 	}
 }
+
+// TestBreakerOfKeysThatGo: a key is dropped while the request that looks whether
+// the token is back is for it. Another's looks next.
+func TestBreakerOfKeysThatGo(t *testing.T) {
+	b := worker.NewBreaker(slog.New(slog.DiscardHandler))
+	ctx := t.Context()
+	worker.Leave(b, ctx, key, errGone)
+	worker.Leave(b, ctx, other, errGone)
+	b.EndPause()
+	if err := worker.Enter(b, key); err != nil {
+		t.Fatal(err)
+	}
+	worker.Drop(b, key)
+	worker.Leave(b, ctx, key, nil)
+	if err := worker.Enter(b, other); err != nil {
+		t.Errorf("nobody may look for the token any more: %v", err)
+	}
+}

@@ -13,10 +13,11 @@ func NewBreaker(log *slog.Logger) Breaker {
 	return Breaker{&breaker{token: `label "ca"`, log: log, silent: map[string]bool{}}}
 }
 
-// Enter and Leave are a request's.
+// Enter and Leave are a request's, Drop a definition's.
 var (
 	Enter = Breaker.enter
 	Leave = Breaker.leave
+	Drop  = Breaker.forget
 )
 
 // EndPause gives how long the breaker would have been open, and ends that.
