@@ -234,6 +234,38 @@ func TestBreakerAnswersAtOnce(t *testing.T) {
 	f.comesBack(t)
 }
 
+// TestOneTrialForAllKeysOfAToken: a token with many keys goes away while all of
+// them are asked for. Another worker is tried for it once, not for each key.
+func TestOneTrialForAllKeysOfAToken(t *testing.T) {
+	f := newFailing(t)
+	const keys = 20
+	name := func(i int) string { return strings.TrimSuffix(fmt.Sprintf("key-%d", i), "-0") }
+	for i := range keys {
+		d := p256(f.token, name(i), f.token.PIN)
+		d.PKCS11.KeyLabel = "key"
+		f.configure(t, d)
+		if err := sign(t.Context(), f, name(i), f.spki); err != nil {
+			t.Fatal(err)
+		}
+	}
+	started := f.faults.Calls(t, "C_Initialize")
+	f.faults.Set(t, faultmodule.Return("C_SignInit", ckrDeviceError), faultmodule.Return("C_OpenSession", ckrDeviceError))
+	began := time.Now()
+	atOnce(keys, func(i int) { wants(t, sign(t.Context(), f, name(i), f.spki), wire.Unavailable, "CKR_DEVICE_ERROR") })
+	// Trials are at least 250 ms apart, however long all this took.
+	trials := 1 + int(time.Since(began)/(250*time.Millisecond))
+	if n := f.faults.Calls(t, "C_Initialize") - started; n > trials {
+		t.Errorf("%d workers were tried in %s for %d keys of one token, want at most %d", n, time.Since(began), keys, trials)
+	}
+	f.faults.Set(t)
+	f.comesBack(t)
+	for i := range keys {
+		if err := sign(t.Context(), f, name(i), f.spki); err != nil {
+			t.Errorf("%s, when the token is back: %v", name(i), err)
+		}
+	}
+}
+
 // TestGivingUpOpensNoBreaker: callers whose time is up say nothing about the
 // token, though the worker may notice it before they do.
 func TestGivingUpOpensNoBreaker(t *testing.T) {

@@ -79,11 +79,12 @@ func (b *breaker) release(key string) {
 	}
 }
 
-// refuses reports whether it keeps requests for a key off right now.
-func (b *breaker) refuses(key string) bool {
+// triedFor reports whether the token has just been found away, and a request for a
+// key that did not find it so is not the one to look again.
+func (b *breaker) triedFor(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.silent[key] && !b.probing && time.Now().Before(b.until)
+	return b.open.Load() && !(b.probing && b.silent[key]) && time.Now().Before(b.until)
 }
 
 // forget drops a key that is defined no more.
@@ -116,15 +117,18 @@ func (b *breaker) learn(ctx context.Context, key string, err error) {
 	case away(ctx, err):
 		b.fault = wire.AsError(err)
 		b.silent[key] = true
-		if !b.open.Load() {
-			b.since, b.pause = time.Now(), firstPause
+		switch now := time.Now(); {
+		case !b.open.Load():
+			b.since, b.pause, b.until = now, firstPause, now.Add(firstPause)
 			b.open.Store(true)
 			b.log.Warn("a token is away", "token", b.token, "error", b.fault.Message)
-		} else if was && time.Now().After(b.until) {
-			// Those that were under way when it opened say nothing new.
-			b.pause = min(2*b.pause, longestPause)
+		case now.Before(b.until): // it was under way when that opened, and says nothing new
+		default:
+			if was {
+				b.pause = min(2*b.pause, longestPause)
+			}
+			b.until = now.Add(b.pause)
 		}
-		b.until = time.Now().Add(b.pause)
 	case wire.GaveUp(ctx) && err != nil || errors.Is(err, wire.Busy):
 		// The token said nothing.
 	case was:

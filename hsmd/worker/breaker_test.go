@@ -50,7 +50,11 @@ func TestBreaker(t *testing.T) {
 		enter(true) // one goes and looks,
 		enter(false)
 		worker.Leave(b, ctx, key, errGone)
+		until := b.Until()
 		worker.Leave(b, ctx, key, errGone) // and one that was slow says nothing new
+		if b.Until() != until {
+			t.Error("one that was under way keeps the breaker open for longer")
+		}
 	}
 
 	// One that says nothing makes room for the next.

@@ -113,8 +113,10 @@ func renewed[T any](ctx context.Context, p *Process, b *breaker, key string, r *
 		b.leave(ctx, key, err)
 		return answer, err
 	}
-	if b.refuses(key) {
-		return answer, failure // somebody has tried it meanwhile
+	if b.triedFor(key) {
+		// Somebody has tried another meanwhile, for this key or one beside it.
+		b.leave(ctx, key, failure)
+		return answer, failure
 	}
 	defined := p.changes()
 	next, err := start(ctx, p.library, p.log)

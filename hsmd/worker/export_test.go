@@ -27,3 +27,10 @@ func (b Breaker) EndPause() time.Duration {
 	b.until = time.Now().Add(-time.Nanosecond)
 	return b.pause
 }
+
+// Until is when the breaker lets the next one through.
+func (b Breaker) Until() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.until
+}
