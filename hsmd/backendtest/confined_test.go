@@ -30,7 +30,8 @@ func TestSoftHSMConfined(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) *backendtest.Backend {
 		k := softhsm.New(t)
 		service := confined(t, &token.Token{Library: k.Library, Env: k.Env(), Paths: []string{k.Dir}})
-		return &backendtest.Backend{Service: service, Key: onToken(k), Worker: worker(k.Library), Types: everyType, Tool: k.Tool}
+		return &backendtest.Backend{Service: service, Key: onToken(k), Worker: worker(k.Library),
+			Types: []wire.KeyType{wire.KeyRSA2048, wire.KeyP256, wire.KeyEd25519}, Tool: k.Tool}
 	})
 }
 

@@ -70,7 +70,7 @@ func (s *Service) login(ctx context.Context, t *token, k *key) error {
 // hasPad tells a token that asks for the PIN itself and wants a login.
 func (t *token) hasPad() bool {
 	const both = p11.CKF_PROTECTED_AUTHENTICATION_PATH | p11.CKF_LOGIN_REQUIRED
-	return t.info.Flags&both == both
+	return t.flags.Load()&both == both
 }
 
 func (k *key) loginRefused(format string, args ...any) error {

@@ -19,10 +19,13 @@ import (
 //
 // Sessions are opened when they are needed and kept. The ceiling is the
 // configuration's or the token's, and is lowered to what is open when the token
-// refuses another.
+// refuses another. It rises again one by one, for a token may have been short of
+// sessions because others had them.
 type pool struct {
 	token  *token
 	single bool // the token has room for one session, so there is no anchor
+
+	most int // the ceiling of a token that has room
 
 	mu      sync.Mutex
 	ceiling int
@@ -49,7 +52,7 @@ func newPool(t *token, configured int, tokens uint) *pool {
 	if tokens > 0 && tokens < 1<<31 {
 		ceiling = min(ceiling, max(int(tokens)-1, 1))
 	}
-	return &pool{token: t, ceiling: ceiling, single: tokens == 1}
+	return &pool{token: t, most: ceiling, ceiling: ceiling, single: tokens == 1}
 }
 
 // maxWaiting bounds the queue: whoever comes later is told to come again.
@@ -203,6 +206,10 @@ func (p *pool) discardIdle() {
 // that was not used for the longest.
 func (p *pool) probe() {
 	p.mu.Lock()
+	if p.ceiling < p.most { // whoever waits finds out whether there is room
+		p.ceiling++
+		p.wake(noSession)
+	}
 	n := len(p.idle)
 	p.mu.Unlock()
 	for range n {

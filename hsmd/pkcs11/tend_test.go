@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hsmpki/hsmpki/hsmd/pkcs11"
 	"github.com/hsmpki/hsmpki/test/faultmodule"
@@ -73,5 +74,38 @@ func TestSessionsThatDieInTheQuiet(t *testing.T) {
 		if n := faults.Calls(t, "C_Login") - logins; n != 1 {
 			t.Errorf("%d logins", n)
 		}
+	}
+}
+
+// TestSessionsComeBack: a token that had no room for a while, since others used
+// it too, is not kept to few sessions for good.
+func TestSessionsComeBack(t *testing.T) {
+	service, faults, spki := quiet(t)
+	many := func() int {
+		t.Helper()
+		faults.Add(t, faultmodule.Sleep("C_Sign", 20*time.Millisecond))
+		var callers sync.WaitGroup
+		for range 16 {
+			callers.Go(func() { sign(t, service, spki) })
+		}
+		callers.Wait()
+		status, err := service.Status(t.Context(), &wire.StatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Libraries[0].Tokens[0].Sessions
+	}
+	faults.Set(t, faultmodule.CloseSessions("C_GetSessionInfo").Nth(1))
+	service.Tend()
+	faults.Set(t, faultmodule.Sessions(3))
+	if n := many(); n > 3 {
+		t.Errorf("%d sessions, where the token allows 3", n)
+	}
+	faults.Set(t)
+	for range 4 {
+		service.Tend()
+	}
+	if n := many(); n < 6 {
+		t.Errorf("%d sessions after the token has had room for a while", n)
 	}
 }

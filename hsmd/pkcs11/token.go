@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	p11 "github.com/miekg/pkcs11"
@@ -17,9 +18,9 @@ import (
 type token struct {
 	module *module
 	slot   uint
-	info   p11.TokenInfo // as it was when the token was first seen
 	label  string
 	serial string
+	flags  atomic.Uint64 // of CK_TOKEN_INFO, as they were last seen
 
 	sessions *pool
 	making   chan struct{} // taken by whoever generates: one key at a time
@@ -75,7 +76,7 @@ func (s *Service) tokens(m *module) ([]*token, error) {
 			t.sessions = newPool(t, s.maxSessions, info.MaxSessionCount)
 			s.known[slot] = t
 		}
-		t.info = info
+		t.flags.Store(uint64(info.Flags))
 		out = append(out, t)
 	}
 	return out, nil
