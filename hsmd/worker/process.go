@@ -99,7 +99,7 @@ func (p *Process) Forget(ctx context.Context, req *wire.ForgetRequest) (*wire.Fo
 	if idle {
 		return &wire.ForgetResponse{}, nil
 	}
-	answer, _, err := ask(ctx, p, false, func(s wire.Service) (*wire.ForgetResponse, error) { return s.Forget(ctx, req) })
+	answer, _, err := ask(ctx, p, true, func(s wire.Service) (*wire.ForgetResponse, error) { return s.Forget(ctx, req) })
 	return answer, err
 }
 
