@@ -194,6 +194,7 @@ func TestOneName(t *testing.T) {
 // TestHierarchyWithoutHSMD: while hsmd is away nothing that needs a key is done
 // or half done, and a certificate without one is imported.
 func TestHierarchyWithoutHSMD(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	p, csr := hierarchy(t)
 	foreign := p.PKID.Must(t, "POST", "pki/root/sign-intermediate", map[string]any{"csr": csr, "ttl": "8760h"}).String(t, "certificate")
 	p.PKID.Must(t, "POST", "sys/mounts/other", map[string]any{"type": "pki"})

@@ -23,6 +23,7 @@ import (
 // CRL and over OCSP, and calls succeed again. $HSMPKI_SOAK_SEED plays the same
 // faults again.
 func TestCase52_53_Soak(t *testing.T) {
+	t.Parallel() // others beside it are more load
 	length, seed := time.Minute, uint64(time.Now().UnixNano())
 	if text := os.Getenv("HSMPKI_SOAK"); text != "" {
 		var err error
