@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
@@ -52,12 +54,32 @@ func warnings(cfg *config.HSMD, state *server.State) []string {
 	for _, name := range state.Grants.NamesOwnUser() {
 		all = append(all, "client \""+name+"\" names hsmd's own user: whoever takes that client over has hsmd's files as well, and the wall between them is gone")
 	}
+	all = append(all, shutOut(cfg)...)
 	for _, name := range state.Inactive {
 		all = append(all, "stored managed key \""+name+"\" is inactive: hsmd's configuration defines one of its name")
 	}
 	for _, k := range state.Keys.All() {
 		if k.Library == nil {
 			all = append(all, "stored managed key \""+k.Name()+"\" cannot be used: "+k.Fault)
+		}
+	}
+	return all
+}
+
+// shutOut are warnings of clients whose user may open none of the sockets. What
+// cannot be looked up is said when it is used.
+func shutOut(cfg *config.HSMD) (all []string) {
+	for _, c := range cfg.Clients {
+		account, err := worker.Account(c.User)
+		if err != nil {
+			continue // a group alone: any of its users
+		}
+		opens := func(l config.Listener) bool {
+			may, err := socketOf(&l).MayConnect(account.Uid, append(account.Groups, account.Gid))
+			return may || err != nil
+		}
+		if !slices.ContainsFunc(cfg.Listeners, opens) {
+			all = append(all, fmt.Sprintf("client %q: user %s may open no socket of hsmd's: give the listener a socket_group that the user is in, and hsmd's user too", c.Name, c.User))
 		}
 	}
 	return all

@@ -39,6 +39,9 @@ func confine(cfg *config.HSMD) error {
 // checkUser wants a user that can be had and that is a user of the worker's own.
 func checkUser(cfg *config.HSMD, l *config.Library) error {
 	account, err := worker.Account(l.User)
+	if err == nil {
+		err = worker.MaySwitch()
+	}
 	switch {
 	case err != nil:
 		return l.Place.Errorf("user", "kms_library %q: user: %v", l.Name, err)

@@ -156,7 +156,7 @@ func openStore(cfg *config.HSMD, log *slog.Logger) (*managedkey.Store, error) {
 func listen(configured []config.Listener) ([]*unixsock.Listener, error) {
 	var open []*unixsock.Listener
 	for _, c := range configured {
-		l, err := unixsock.Listen(unixsock.Config{Path: c.Address, Mode: c.SocketMode.Std(), User: c.SocketUser, Group: c.SocketGroup})
+		l, err := unixsock.Listen(socketOf(&c))
 		if err != nil {
 			for _, l := range open {
 				l.Close()
@@ -166,6 +166,10 @@ func listen(configured []config.Listener) ([]*unixsock.Listener, error) {
 		open = append(open, l)
 	}
 	return open, nil
+}
+
+func socketOf(c *config.Listener) unixsock.Config {
+	return unixsock.Config{Path: c.Address, Mode: c.SocketMode.Std(), User: c.SocketUser, Group: c.SocketGroup}
 }
 
 // notify tells systemd, where it started hsmd and wants to know.

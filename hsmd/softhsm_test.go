@@ -239,6 +239,16 @@ func TestCheck(t *testing.T) {
 		t.Errorf("the client is not described:\n%s", out)
 	}
 
+	const stranger = "client \"stranger\" {\n  user = \"nobody\"\n  capabilities = [\"sign\"]\n}\n"
+	for mode, warned := range map[string]bool{"0660": true, "0666": false} {
+		path, _ = file(t, token, func(s string) string {
+			return strings.Replace(s, "listener \"unix\" {", "listener \"unix\" {\n  socket_mode = \""+mode+"\"", 1) + stranger
+		})
+		if code, _, errOut = hsmdRun("check", "-config="+path); code != 0 || strings.Contains(errOut, `client "stranger": user nobody may open no socket`) != warned {
+			t.Errorf("exit %d, a socket of mode %s: %s", code, mode, errOut)
+		}
+	}
+
 	path, _ = file(t, token, func(s string) string {
 		s = strings.Replace(s, "env     =", "key_id_length = 2\n  env     =", 1)
 		return strings.Replace(s, "allow_generate_key = true", "allow_generate_key = true\n  login = \"context_specific\"\n  generate_mechanism = \"0x80000142\"", 1)

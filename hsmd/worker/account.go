@@ -10,8 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Account is the user, by name or number, that a worker runs as, and its
-// groups. It is an error if hsmd cannot start a process as another user.
+// Account is a user, by name or number, with its groups.
 func Account(name string) (*syscall.Credential, error) {
 	u, err := user.Lookup(name)
 	if _, notNumber := strconv.ParseUint(name, 10, 32); err != nil && notNumber == nil {
@@ -32,12 +31,12 @@ func Account(name string) (*syscall.Credential, error) {
 		}
 		numbers = append(numbers, uint32(n))
 	}
-	return &syscall.Credential{Uid: numbers[0], Gid: numbers[1], Groups: numbers[2:]}, maySwitch()
+	return &syscall.Credential{Uid: numbers[0], Gid: numbers[1], Groups: numbers[2:]}, nil
 }
 
-// maySwitch is an error for a process that is neither root nor has what root
-// does it with.
-func maySwitch() error {
+// MaySwitch is an error if hsmd cannot start a process as another user: it is
+// neither root nor has what root does it with.
+func MaySwitch() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var has [2]unix.CapUserData
 	if err := unix.Capget(&header, &has[0]); err != nil {

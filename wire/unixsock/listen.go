@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -48,8 +49,34 @@ func Listen(cfg Config) (*Listener, error) {
 	return l, nil
 }
 
-func listen(cfg Config) (*Listener, error) {
-	uid, err := lookup(cfg.User, func(name string) (string, error) {
+// MayConnect reports whether a user with these groups may connect to the socket,
+// as far as its mode and owner say.
+func (c Config) MayConnect(uid uint32, groups []uint32) (bool, error) {
+	owner, group, err := c.owner()
+	if err != nil {
+		return false, err
+	}
+	if owner == -1 {
+		owner = os.Getuid()
+	}
+	if group == -1 {
+		group = os.Getgid()
+	}
+	switch mode := c.Mode.Perm(); { // the first that applies, as the kernel does it
+	case uid == 0:
+		return true, nil
+	case uid == uint32(owner):
+		return mode&0o200 != 0, nil
+	case slices.Contains(groups, uint32(group)):
+		return mode&0o020 != 0, nil
+	default:
+		return mode&0o002 != 0, nil
+	}
+}
+
+// owner gives the numbers of user and group, -1 for this process's.
+func (c Config) owner() (uid, gid int, err error) {
+	uid, err = lookup(c.User, func(name string) (string, error) {
 		u, err := user.Lookup(name)
 		if err != nil {
 			return "", err
@@ -57,15 +84,20 @@ func listen(cfg Config) (*Listener, error) {
 		return u.Uid, nil
 	})
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	gid, err := lookup(cfg.Group, func(name string) (string, error) {
+	gid, err = lookup(c.Group, func(name string) (string, error) {
 		g, err := user.LookupGroup(name)
 		if err != nil {
 			return "", err
 		}
 		return g.Gid, nil
 	})
+	return uid, gid, err
+}
+
+func listen(cfg Config) (*Listener, error) {
+	uid, gid, err := cfg.owner()
 	if err != nil {
 		return nil, err
 	}
