@@ -40,8 +40,10 @@ check: install-build $(staticcheck)
 	$(staticcheck) ./...
 	go test -count=1 -run 'TestImports|TestWall|TestStyle' ./test
 
+# Tests that run beside others mostly wait, so more of them run than there are
+# processors.
 test: install-test check build $(consul-template)
-	HSMPKI_BIN=$(CURDIR)/bin HSMPKI_CONSUL_TEMPLATE=$(consul-template) go test -count=1 -timeout 15m ./...
+	HSMPKI_BIN=$(CURDIR)/bin HSMPKI_CONSUL_TEMPLATE=$(consul-template) go test -count=1 -parallel 4 -timeout 15m ./...
 	go test -count=1 -race -timeout 15m $(RACE)
 
 soak: install-test build
