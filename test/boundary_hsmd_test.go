@@ -260,9 +260,9 @@ client "test" {
 	}
 }
 
-// TestHSMDStranger dials as a user that no client block names: the connection
+// TestCase41_Stranger dials as a user that no client block names: the connection
 // is cut without an octet.
-func TestHSMDStranger(t *testing.T) {
+func TestCase41_Stranger(t *testing.T) {
 	token := softhsm.New(t)
 	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+`
 client "nobody" {
@@ -282,9 +282,9 @@ client "nobody" {
 	}
 }
 
-// TestHSMDGarbage sends what is not the protocol; each costs its sender the
+// TestCase41_Garbage sends what is not the protocol; each costs its sender the
 // connection, and nobody else anything.
-func TestHSMDGarbage(t *testing.T) {
+func TestCase41_Garbage(t *testing.T) {
 	p := startHSMD(t)
 	s := newSigner(t, p)
 	tbs := tbsCertificate(t, s)
@@ -313,9 +313,9 @@ func TestHSMDGarbage(t *testing.T) {
 	}
 }
 
-// TestHSMDManyConnections opens many that say nothing: who was there before is
+// TestCase41_ManyConnections opens many that say nothing: who was there before is
 // served, and so is everybody once they have been cut off.
-func TestHSMDManyConnections(t *testing.T) {
+func TestCase41_ManyConnections(t *testing.T) {
 	p := startHSMD(t)
 	early := wireClient(t, p.HSMD.Socket)
 	for range 300 {

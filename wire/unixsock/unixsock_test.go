@@ -35,7 +35,7 @@ func TestListenerMakesTheSocketAsAsked(t *testing.T) {
 	}
 }
 
-func TestWhatIsInTheWay(t *testing.T) {
+func TestCase42_WhatIsInTheWay(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s")
 	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
