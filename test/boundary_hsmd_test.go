@@ -285,6 +285,7 @@ client "nobody" {
 // TestCase41_Garbage sends what is not the protocol; each costs its sender the
 // connection, and nobody else anything.
 func TestCase41_Garbage(t *testing.T) {
+	t.Parallel()
 	p := startHSMD(t)
 	s := newSigner(t, p)
 	tbs := tbsCertificate(t, s)
@@ -316,6 +317,7 @@ func TestCase41_Garbage(t *testing.T) {
 // TestCase41_ManyConnections opens many that say nothing: who was there before is
 // served, and so is everybody once they have been cut off.
 func TestCase41_ManyConnections(t *testing.T) {
+	t.Parallel()
 	p := startHSMD(t)
 	early := wireClient(t, p.HSMD.Socket)
 	for range 300 {

@@ -77,6 +77,7 @@ func TestPKIDOversized(t *testing.T) {
 
 // TestPKIDGarbage sends what is no HTTP, half a request and nothing at all.
 func TestPKIDGarbage(t *testing.T) {
+	t.Parallel()
 	p := daemon.Start(t)
 	for what, octets := range map[string]string{
 		"octets":            "\x00\x01\x02\x03\xff\xfe\r\n\r\n",

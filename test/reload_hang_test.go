@@ -28,7 +28,7 @@ func faulty(s *softhsm.Store, faults *faultmodule.Module, name string) string {
 // it to define a key; and a worker that hangs does not take the place of one
 // that is sound.
 func TestCase18_HangAtReload(t *testing.T) {
-	t.Parallel() // it waits, mostly
+	t.Parallel()             // it waits, mostly
 	var cases sync.WaitGroup // all at a time: each waits for the bound
 	defer cases.Wait()
 	for _, function := range []string{"C_Initialize", "C_Login"} {
