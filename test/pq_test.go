@@ -233,6 +233,66 @@ func holds(t *testing.T, issued *daemon.Answer, leaf *x509.Certificate) {
 	}
 }
 
+// TestPostQuantumRequests: what the API has of ML-DSA beside a chain.
+func TestPostQuantumRequests(t *testing.T) {
+	p := startPQ(t)
+	p.PKID.Must(t, "POST", "sys/mounts/pki", map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": "87600h"}})
+	p.PKID.Refused(t, "POST", "pki/root/generate/internal", map[string]any{"common_name": "Root", "key_type": "ml-dsa", "key_bits": 66}, 400, "key_bits must be 44, 65 or 87")
+	p.PKID.Refused(t, "POST", "sys/managed-keys/pkcs11/x", map[string]any{"library": "softhsm", "token_label": p.Token.Label, "pin": p.Token.PIN, "key_label": "x",
+		"mechanism": "0x001D", "key_bits": 66, "allow_generate_key": true}, 400, "44, 65 or 87")
+
+	// A key that hsmd names; a hash and a padding that mean nothing to it.
+	root := parse(t, p.PKID.Must(t, "POST", "pki/root/generate/internal", map[string]any{"common_name": "Root", "key_type": "ml-dsa",
+		"signature_bits": 384, "use_pss": true, "ttl": "8760h"}).String(t, "certificate"))
+	if root.SignatureAlgorithm != x509.MLDSA65 {
+		t.Errorf("signed with %s", root.SignatureAlgorithm)
+	}
+	issuer := p.PKID.Must(t, "GET", "pki/issuer/default", nil)
+	if got := issuer.String(t, "revocation_signature_algorithm"); got != "ML-DSA-65" {
+		t.Errorf("CRLs are signed with %s", got)
+	}
+	p.PKID.Must(t, "POST", "pki/issuer/default", map[string]any{"revocation_signature_algorithm": "ml-dsa-65"})
+	p.PKID.Refused(t, "POST", "pki/issuer/default", map[string]any{"revocation_signature_algorithm": "ML-DSA-44"}, 400, "signs with ML-DSA-65 only")
+	p.PKID.Refused(t, "POST", "pki/issuer/default", map[string]any{"revocation_signature_algorithm": "SHA256WithRSA"}, 400, "cannot sign with SHA256WithRSA")
+
+	// Vault's default role has key usages that an ML-DSA key must not have.
+	p.PKID.Must(t, "POST", "pki/roles/web", map[string]any{"allow_any_name": true, "key_type": "ml-dsa", "signature_bits": 256, "use_pss": true})
+	role := p.PKID.Must(t, "GET", "pki/roles/web", nil)
+	if got := fmt.Sprint(role.Data["key_type"], role.Data["key_bits"], role.Data["signature_bits"]); got != "ml-dsa65 0" {
+		t.Errorf("the role has %s", got)
+	}
+	issued := p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com", "ttl": "1h"})
+	leaf := parse(t, issued.String(t, "certificate"))
+	holds(t, issued, leaf)
+	if err := leaf.CheckSignatureFrom(root); err != nil || leaf.KeyUsage != x509.KeyUsageDigitalSignature {
+		t.Errorf("%v, key usage %b", err, leaf.KeyUsage)
+	}
+	weaker, err := mldsa.GenerateKey(mldsa.MLDSA44())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.PKID.Refused(t, "POST", "pki/sign/web", map[string]any{"csr": requestBy(t, weaker, "www.example.com")}, 400, "ML-DSA-65 at least")
+
+	// A CRL that goes in parts, and is held whole on its way.
+	var revoked []map[string]any
+	for i := range 3000 {
+		revoked = append(revoked, map[string]any{"serial_number": fmt.Sprintf("%02x:%02x:%02x", 1+i>>16, i>>8&255, i&255), "revocation_time": "2026-01-01T00:00:00Z"})
+	}
+	long := p.PKID.Must(t, "POST", "pki/issuer/default/sign-revocation-list", map[string]any{"crl_number": 7, "next_update": "72h", "format": "pem", "revoked_certs": revoked})
+	block, _ := pem.Decode([]byte(long.String(t, "crl")))
+	if block == nil {
+		t.Fatal("no CRL")
+	}
+	list, err := x509.ParseRevocationList(block.Bytes)
+	if err == nil {
+		err = list.CheckSignatureFrom(root)
+	}
+	if err != nil || len(list.RevokedCertificateEntries) != len(revoked) {
+		t.Errorf("a long CRL: %v", err)
+	}
+	check.CA(t, p)
+}
+
 // TestVerifierSharesNothing: pqverify imports the standard library alone.
 func TestVerifierSharesNothing(t *testing.T) {
 	for _, p := range goList(t, "-deps", "./test/pqverify") {
