@@ -24,7 +24,7 @@ import (
 )
 
 // startPQ is a pair whose token has ML-DSA.
-func startPQ(t *testing.T) *daemon.Pair {
+func startPQ(t *testing.T) (*daemon.Pair, *faultmodule.Module) {
 	t.Helper()
 	token := softhsm.New(t)
 	module := faultmodule.New(t, token.Library)
@@ -37,7 +37,7 @@ func startPQ(t *testing.T) *daemon.Pair {
 	h.Start()
 	p := daemon.NewPKID(t, h, "")
 	p.Start()
-	return &daemon.Pair{Token: token, HSMD: h, PKID: p}
+	return &daemon.Pair{Token: token, HSMD: h, PKID: p}, module
 }
 
 // pqKeys are definitions of CA keys, by their names in a chain.
@@ -52,7 +52,7 @@ var pqKeys = map[string]map[string]any{
 // verified is what pqverify says.
 type verified struct {
 	Keys, Signatures, Revoked []string
-	OCSP                      string
+	OCSP, Responder           string
 }
 
 // TestPostQuantumCA: roots and issuing CAs with ML-DSA keys, alone and mixed with
@@ -63,7 +63,7 @@ func TestPostQuantumCA(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", pqverify, "./pqverify").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	p := startPQ(t)
+	p, _ := startPQ(t)
 	for i, chain := range [][3]string{
 		{"ML-DSA-87", "ML-DSA-65", "ML-DSA-44"}, // root, issuing CA, end entity
 		{"ML-DSA-65", "P-256", "ML-DSA-87"},
@@ -139,7 +139,7 @@ func (c *pqChain) judge(t *testing.T) {
 		}
 		signatures = append(signatures, by)
 	}
-	if !slices.Equal(says.Keys, keys) || !slices.Equal(says.Signatures, signatures) || len(says.Revoked) > 0 || says.OCSP != "good" {
+	if !slices.Equal(says.Keys, keys) || !slices.Equal(says.Signatures, signatures) || len(says.Revoked) > 0 || says.OCSP != "good" || says.Responder != "P-256" {
 		t.Errorf("%+v; want keys %v and signatures %v", says, keys, signatures)
 	}
 
@@ -147,6 +147,12 @@ func (c *pqChain) judge(t *testing.T) {
 	if says = c.run(t, leaf); !slices.Equal(says.Revoked, []string{serial}) || says.OCSP != "revoked" {
 		t.Errorf("after the revocation: %+v", says)
 	}
+	// The responder's key is P-256; where that is not enough the issuer's signs.
+	c.p.PKID.Must(t, "POST", c.issuing+"/config/crl", map[string]any{"ocsp_signer": "issuer"})
+	if says = c.run(t, leaf); says.OCSP != "revoked" || says.Responder != c.kinds[1] {
+		t.Errorf("by the issuer: %+v", says)
+	}
+	c.p.PKID.Must(t, "POST", c.issuing+"/config/crl", map[string]any{"ocsp_signer": "responder"})
 
 	// A key that the caller made.
 	key, err := mldsa.GenerateKey(mldsa.MLDSA87())
@@ -235,7 +241,7 @@ func holds(t *testing.T, issued *daemon.Answer, leaf *x509.Certificate) {
 
 // TestPostQuantumRequests: what the API has of ML-DSA beside a chain.
 func TestPostQuantumRequests(t *testing.T) {
-	p := startPQ(t)
+	p, module := startPQ(t)
 	p.PKID.Must(t, "POST", "sys/mounts/pki", map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": "87600h"}})
 	p.PKID.Refused(t, "POST", "pki/root/generate/internal", map[string]any{"common_name": "Root", "key_type": "ml-dsa", "key_bits": 66}, 400, "key_bits must be 44, 65 or 87")
 	p.PKID.Refused(t, "POST", "sys/managed-keys/pkcs11/x", map[string]any{"library": "softhsm", "token_label": p.Token.Label, "pin": p.Token.PIN, "key_label": "x",
@@ -272,6 +278,12 @@ func TestPostQuantumRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.PKID.Refused(t, "POST", "pki/sign/web", map[string]any{"csr": requestBy(t, weaker, "www.example.com")}, 400, "ML-DSA-65 at least")
+
+	// A signature that does not verify stays in hsmd.
+	module.Set(t, faultmodule.Flip("C_Sign").Nth(1))
+	p.PKID.Refused(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com"}, 500, "the token made a signature with key")
+	p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com"})
+	module.Set(t)
 
 	// A CRL that goes in parts, and is held whole on its way.
 	var revoked []map[string]any

@@ -27,6 +27,7 @@ type found struct {
 	Signatures []string // on them
 	Revoked    []string // serial numbers in the CRLs, in hexadecimal
 	OCSP       string   // good or revoked
+	Responder  string   // key that signed the OCSP answer
 }
 
 func main() {
@@ -72,7 +73,7 @@ func verify(roots, intermediates, certificate, crls, answer string) (*found, err
 		}
 	}
 	if answer != "" {
-		if f.OCSP, err = status(answer, chains[0][0], chains[0][1]); err != nil {
+		if f.OCSP, f.Responder, err = status(answer, chains[0][0], chains[0][1]); err != nil {
 			return nil, fmt.Errorf("OCSP: %w", err)
 		}
 	}

@@ -48,41 +48,58 @@ type singleResponse struct {
 	Extensions []pkix.Extension `asn1:"explicit,tag:1,optional"`
 }
 
-// status says what an answer has of a certificate. It is signed by the issuer or
-// by a responder that the issuer has certified for it.
-func status(file string, c, issuer *x509.Certificate) (string, error) {
+// status says what an answer has of a certificate, and which key signed it: the
+// issuer's, or that of a responder which the issuer has certified for it.
+func status(file string, c, issuer *x509.Certificate) (state, responder string, err error) {
 	der, err := os.ReadFile(file)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	var outer ocspResponse
 	if rest, err := asn1.Unmarshal(der, &outer); err != nil || len(rest) > 0 || outer.Status != 0 {
-		return "", fmt.Errorf("no successful answer: status %d, %v", outer.Status, err)
+		return "", "", fmt.Errorf("no successful answer: status %d, %v", outer.Status, err)
 	}
 	var basic basicResponse
 	if rest, err := asn1.Unmarshal(outer.Bytes.Response, &basic); err != nil || len(rest) > 0 {
-		return "", fmt.Errorf("BasicOCSPResponse: %v", err)
+		return "", "", fmt.Errorf("BasicOCSPResponse: %v", err)
 	}
-	signer := issuer
-	if len(basic.Certificates) > 0 {
-		if signer, err = x509.ParseCertificate(basic.Certificates[0].FullBytes); err != nil {
-			return "", err
-		}
-		if err := signer.CheckSignatureFrom(issuer); err != nil {
-			return "", fmt.Errorf("the responder's certificate: %w", err)
-		}
-		if !slices.Contains(signer.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
-			return "", errors.New("the responder's certificate is not for OCSP")
-		}
+	signer, err := basic.signer(issuer)
+	if err != nil {
+		return "", "", err
 	}
 	if err := signer.CheckSignature(algorithm(signer), basic.Data.FullBytes, basic.Signature.RightAlign()); err != nil {
-		return "", err
+		return "", "", err
 	}
 	var data responseData
 	if rest, err := asn1.Unmarshal(basic.Data.FullBytes, &data); err != nil || len(rest) > 0 {
-		return "", fmt.Errorf("ResponseData: %v", err)
+		return "", "", fmt.Errorf("ResponseData: %v", err)
 	}
-	for _, r := range data.Responses {
+	state, err = data.about(c)
+	return state, keyName(signer.PublicKey), err
+}
+
+func (r *basicResponse) signer(issuer *x509.Certificate) (*x509.Certificate, error) {
+	if len(r.Certificates) == 0 {
+		return issuer, nil
+	}
+	signer, err := x509.ParseCertificate(r.Certificates[0].FullBytes)
+	if err != nil {
+		return nil, err
+	}
+	if signer.Equal(issuer) {
+		return issuer, nil
+	}
+	if err := signer.CheckSignatureFrom(issuer); err != nil {
+		return nil, fmt.Errorf("the responder's certificate: %w", err)
+	}
+	if !slices.Contains(signer.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
+		return nil, errors.New("the responder's certificate is not for OCSP")
+	}
+	return signer, nil
+}
+
+func (d *responseData) about(c *x509.Certificate) (string, error) {
+	for _, r := range d.Responses {
 		if r.ID.Serial.Cmp(c.SerialNumber) != 0 {
 			continue
 		}
