@@ -286,22 +286,7 @@ func TestPostQuantumRequests(t *testing.T) {
 	module.Set(t)
 
 	// A CRL that goes in parts, and is held whole on its way.
-	var revoked []map[string]any
-	for i := range 3000 {
-		revoked = append(revoked, map[string]any{"serial_number": fmt.Sprintf("%02x:%02x:%02x", 1+i>>16, i>>8&255, i&255), "revocation_time": "2026-01-01T00:00:00Z"})
-	}
-	long := p.PKID.Must(t, "POST", "pki/issuer/default/sign-revocation-list", map[string]any{"crl_number": 7, "next_update": "72h", "format": "pem", "revoked_certs": revoked})
-	block, _ := pem.Decode([]byte(long.String(t, "crl")))
-	if block == nil {
-		t.Fatal("no CRL")
-	}
-	list, err := x509.ParseRevocationList(block.Bytes)
-	if err == nil {
-		err = list.CheckSignatureFrom(root)
-	}
-	if err != nil || len(list.RevokedCertificateEntries) != len(revoked) {
-		t.Errorf("a long CRL: %v", err)
-	}
+	longList(t, p.PKID, "pki", root)
 	check.CA(t, p)
 }
 
