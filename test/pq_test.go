@@ -287,6 +287,19 @@ func TestPostQuantumRequests(t *testing.T) {
 
 	// A CRL that goes in parts, and is held whole on its way.
 	longList(t, p.PKID, "pki", root)
+
+	// By the commands.
+	run := func(words string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(filepath.Join(daemon.Bin(t), args[0]), args[1:]...)
+		cmd.Env = append(os.Environ(), p.PKID.Env()...)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), words) {
+			t.Errorf("%v: %v, want %q in\n%s", args, err, words, out)
+		}
+	}
+	run("The CA works", "pkid", "quickstart", "-cn=Quick", "-mount=quick", "-library=softhsm", "-token-label="+p.Token.Label, "-pin="+p.Token.PIN, "-key-type=ML-DSA-44")
+	run("ML-DSA-44, quick", "pkid", "ca", "-mount=quick")
+	run("ML-DSA-44", "hsmd", "key", "list", "-find", "-address="+p.HSMD.Socket)
 	check.CA(t, p)
 }
 
