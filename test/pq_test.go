@@ -278,6 +278,10 @@ func TestPostQuantumRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.PKID.Refused(t, "POST", "pki/sign/web", map[string]any{"csr": requestBy(t, weaker, "www.example.com")}, 400, "ML-DSA-65 at least")
+	verbatim := p.PKID.Must(t, "POST", "pki/sign-verbatim", map[string]any{"csr": requestBy(t, weaker, "www.example.com"), "ttl": "1h"})
+	if leaf := parse(t, verbatim.String(t, "certificate")); leaf.KeyUsage != x509.KeyUsageDigitalSignature || !weaker.PublicKey().Equal(leaf.PublicKey) {
+		t.Errorf("verbatim: key usage %b", leaf.KeyUsage)
+	}
 
 	// A signature that does not verify stays in hsmd.
 	module.Set(t, faultmodule.Flip("C_Sign").Nth(1))
