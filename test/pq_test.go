@@ -302,8 +302,9 @@ func TestPostQuantumRequests(t *testing.T) {
 		}
 	}
 	run("The CA works", "pkid", "quickstart", "-cn=Quick", "-mount=quick", "-library=softhsm", "-token-label="+p.Token.Label, "-pin="+p.Token.PIN, "-key-type=ML-DSA-44")
+	run("The CA works", "pkid", "quickstart", "-cn=Internal", "-mount=internal", "-key-type=ML-DSA-87")
 	run("ML-DSA-44, quick", "pkid", "ca", "-mount=quick")
-	run("ML-DSA-44", "hsmd", "key", "list", "-find", "-address="+p.HSMD.Socket)
+	run("ML-DSA-87", "hsmd", "key", "list", "-find", "-address="+p.HSMD.Socket)
 	check.CA(t, p)
 }
 
