@@ -1,6 +1,7 @@
 package test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -41,6 +42,12 @@ func request(t testing.TB, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return requestBy(t, key, name)
+}
+
+// requestBy is request with a key that the caller has.
+func requestBy(t testing.TB, key crypto.Signer, name string) string {
+	t.Helper()
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}}, key)
 	if err != nil {
 		t.Fatal(err)

@@ -1,13 +1,11 @@
 package test
 
 import (
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/hsmpki/hsmpki/test/check"
 	"github.com/hsmpki/hsmpki/test/daemon"
@@ -69,23 +67,8 @@ managed_key "pkcs11" "ca" {
 	}
 	p.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": issued.String(t, "serial_number")})
 
-	var revoked []map[string]any
-	for i := range 3000 {
-		revoked = append(revoked, map[string]any{"serial_number": fmt.Sprintf("%02x:%02x:%02x", 1+i>>16, i>>8&255, i&255), "revocation_time": time.Now().UTC().Format(time.RFC3339)})
-	}
 	parts := faults.Calls(t, "C_SignUpdate")
-	long := p.Must(t, "POST", "pki/issuer/default/sign-revocation-list", map[string]any{"crl_number": 7, "next_update": "72h", "format": "pem", "revoked_certs": revoked})
-	block, _ := pem.Decode([]byte(long.String(t, "crl")))
-	if block == nil {
-		t.Fatal("no CRL")
-	}
-	list, err := x509.ParseRevocationList(block.Bytes)
-	if err == nil {
-		err = list.CheckSignatureFrom(root)
-	}
-	if err != nil || len(list.RevokedCertificateEntries) != len(revoked) {
-		t.Errorf("a long CRL: %v", err)
-	}
+	longList(t, p, "pki", root)
 	if faults.Calls(t, "C_SignUpdate") == parts {
 		t.Error("a long CRL was not hashed on the token in parts")
 	}

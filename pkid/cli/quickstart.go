@@ -16,7 +16,7 @@ func quickstartCommand() *cli.Command {
 
    The CA's key is: with -managed-key alone, the managed key of that name; with -library, a managed key that is
    defined now, and made on the token if it is not there; with neither, the only managed key that hsmd knows, or
-   else a new key on the token that hsmd's internal_keys names.
+   else, and with -key-type, a new key on the token that hsmd's internal_keys names.
 
    pkid quickstart -cn "Example Root"
    pkid quickstart -cn "Example Root" -library=softhsm -token-label=ca -pin=@pin.txt -domain=example.com`,

@@ -73,7 +73,9 @@ func (w *walkthrough) managedKey(mount string, spec keySpec) string {
 	case library != "":
 		name = firstOf(name, strings.ToLower(strings.ReplaceAll(mount, "/", "-"))+"-root")
 		w.define(name, library, spec)
-	case name == "":
+	case name != "" && w.ctx.IsSet("key-type"):
+		w.err = fail("-key-type is for a key that is made; managed key %s has the type of its definition", name)
+	case name == "" && !w.ctx.IsSet("key-type"):
 		name = w.onlyManagedKey()
 	}
 	if name != "" {

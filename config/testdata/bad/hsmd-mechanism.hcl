@@ -68,3 +68,20 @@ managed_key "pkcs11" "by-id-generated" {
   mechanism   = "0x1057"
   allow_generate_key = true
 }
+managed_key "pkcs11" "ml-dsa" {
+  library     = "softhsm"
+  token_label = "ca"
+  pin         = "env:CA_PIN"
+  key_label   = "k"
+  mechanism   = "0x001D"
+  key_bits    = 2048
+  curve       = "P256"
+}
+managed_key "pkcs11" "ml-dsa-generated" {
+  library            = "softhsm"
+  token_label        = "ca"
+  pin                = "env:CA_PIN"
+  key_label          = "k"
+  mechanism          = "0x001D"
+  allow_generate_key = true
+}
