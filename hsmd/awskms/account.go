@@ -3,6 +3,8 @@ package awskms
 import (
 	"cmp"
 	"context"
+	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -14,8 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go/logging"
-	"net"
-	"net/http"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
