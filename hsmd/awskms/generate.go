@@ -110,7 +110,7 @@ func (s *Service) madeOrMake(ctx context.Context, a *account, k *key, req *wire.
 		Description: aws.String("made by hsmd for managed key " + k.name),
 		Tags:        []types.Tag{tag(tagAlias, alias), tag(tagName, k.name), tag(tagID, req.ID)}})
 	if err == nil {
-		s.log.Info("AWS KMS made a key", "key", k.name, "arn", *made.KeyMetadata.Arn, "alias", alias, "request_id", requestID(made.ResultMetadata), "context", req.Context)
+		s.log.Info("AWS KMS made a key", "key", k.name, "arn", *made.KeyMetadata.Arn, "alias", alias, "request_id", requestID(made.ResultMetadata), "context", shorten(req.Context))
 		return *made.KeyMetadata.Arn, true, nil
 	}
 	if notMade(err) {

@@ -46,7 +46,7 @@ func (s *Service) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	if err != nil {
 		return nil, k.failure("signing with "+f.arn, err)
 	}
-	s.log.Info("AWS KMS signed", "key", k.name, "arn", f.arn, "scheme", req.Scheme.String(), "request_id", requestID(answer.ResultMetadata), "context", req.Context)
+	s.log.Info("AWS KMS signed", "key", k.name, "arn", f.arn, "scheme", req.Scheme.String(), "request_id", requestID(answer.ResultMetadata), "context", shorten(req.Context))
 	return &wire.SignResponse{Signature: answer.Signature}, nil
 }
 

@@ -114,7 +114,7 @@ func Check(d *wire.Definition) error {
 	case !soundName(d.Name):
 		return wire.Errorf(wire.Invalid, "the name %q of a managed key must be 1 to 128 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit", d.Name)
 	case (d.PKCS11 != nil) != (d.Type == "pkcs11") || (d.AWSKMS != nil) != (d.Type == "awskms"):
-		return wire.Errorf(wire.Invalid, "managed key %q must have a %s part, and no other", d.Name, d.Type)
+		return wire.Errorf(wire.Invalid, "managed key %q is of type %s, and must have that part and no other", d.Name, d.Type)
 	}
 	for _, usage := range d.Usages {
 		if !usages[usage] {
