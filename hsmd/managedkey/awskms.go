@@ -75,9 +75,6 @@ func checkAWSKMS(d *wire.AWSKMSDefinition, generate bool) string {
 	return "key_type must be RSA, ECDSA, Ed25519, ML-DSA-44, ML-DSA-65 or ML-DSA-87"
 }
 
-// mldsaSchemes are those of the parameter sets.
-var mldsaSchemes = map[string]wire.SignatureScheme{"ML-DSA-44": wire.MLDSA44, "ML-DSA-65": wire.MLDSA65, "ML-DSA-87": wire.MLDSA87}
-
 // awsSchemes gives the schemes of a key in AWS KMS, where it is what its
 // definition says.
 func awsSchemes(key crypto.PublicKey, d *wire.AWSKMSDefinition) ([]wire.SignatureScheme, error) {
@@ -103,7 +100,7 @@ func awsSchemes(key crypto.PublicKey, d *wire.AWSKMSDefinition) ([]wire.Signatur
 	case *mldsa.PublicKey:
 		kind = key.Parameters().String()
 		if d.KeyType == kind {
-			schemes = []wire.SignatureScheme{mldsaSchemes[kind]}
+			schemes = []wire.SignatureScheme{parameterSets[key.Parameters()].scheme}
 		}
 	}
 	if schemes == nil {
