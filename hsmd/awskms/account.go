@@ -36,10 +36,7 @@ const (
 	// defaultRegion is Vault's, where nothing else says one.
 	defaultRegion = "us-east-1"
 
-	// dialTime and tryTime bound one try, so that one lost packet does not cost
-	// a request its whole time.
-	dialTime = 5 * time.Second
-	tryTime  = 10 * time.Second
+	dialTime = 3 * time.Second
 
 	// idle is how many connections are kept; the SDK's own default is 10.
 	idle = 64
@@ -54,6 +51,8 @@ const (
 type account struct {
 	id                     identity
 	signing, reading, make *pace
+	presence               *presence
+	patience               time.Duration
 
 	mu     sync.Mutex
 	client *kms.Client
@@ -65,8 +64,8 @@ type account struct {
 	making chan struct{} // taken by who makes a key
 }
 
-func newAccount(id identity, rate int) *account {
-	return &account{id: id, signing: newPace(rate), reading: newPace(readRate), make: newPace(makeRate),
+func newAccount(id identity, rate int, patience time.Duration) *account {
+	return &account{id: id, presence: newPresence(), patience: patience, signing: newPace(rate), reading: newPace(readRate), make: newPace(makeRate),
 		public: map[string][]byte{}, other: map[string]bool{}, lost: map[string]time.Time{}, making: make(chan struct{}, 1)}
 }
 

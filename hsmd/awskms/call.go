@@ -52,12 +52,16 @@ func once[In, Out any](ctx context.Context, a *account, p *pace, do operation[In
 	if err != nil {
 		return nil, err
 	}
-	if err := p.wait(ctx); err != nil {
+	if err := a.presence.enter(ctx); err != nil {
 		return nil, err
 	}
-	trying, cancel := context.WithTimeout(ctx, tryTime)
-	defer cancel()
-	out, err := do(client, trying, in)
+	var out *Out
+	if err = p.wait(ctx); err == nil {
+		trying, cancel := context.WithTimeout(ctx, a.patience)
+		defer cancel()
+		out, err = do(client, trying, in)
+	}
+	a.presence.leave(err, ctx.Err() != nil)
 	switch {
 	case err == nil:
 		p.answered()

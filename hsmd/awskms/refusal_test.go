@@ -161,3 +161,31 @@ func TestRequestIDs(t *testing.T) {
 		t.Errorf("the text of a ValidationException is told: %v", err)
 	}
 }
+
+// TestCase51_NotWaitedFor: after some tries nobody waits for a KMS that is
+// silent, however many ask; and it is found again.
+func TestCase51_NotWaitedFor(t *testing.T) {
+	b := newBench(t, awskms.Config{Patience: 200 * time.Millisecond})
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", nil)
+	b.find("k")
+	b.kms.BlackHole(true)
+	sign := func() error {
+		_, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x"))
+		return err
+	}
+	b.want("the first", sign(), wire.Unavailable)
+	before := b.kms.Count("Sign")
+	for range 1000 {
+		b.want("a later one", sign(), wire.Unavailable)
+	}
+	if n := b.kms.Count("Sign") - before; n > 50 {
+		t.Errorf("%d of 1000 requests waited for KMS", n)
+	}
+	b.kms.BlackHole(false)
+	for end := time.Now().Add(30 * time.Second); sign() != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("KMS is not found again")
+		}
+	}
+}

@@ -28,6 +28,9 @@ type Config struct {
 	// Recheck is how old the knowledge of where an alias points may be. 0: a
 	// minute.
 	Recheck time.Duration
+	// Patience is how long a try waits for an answer, so that a lost packet does
+	// not cost a request its whole time. 0: 5 s.
+	Patience time.Duration
 }
 
 // Service is AWS KMS with the keys that hsmd has defined in it.
@@ -35,6 +38,7 @@ type Service struct {
 	log       *slog.Logger
 	creations int
 	recheck   time.Duration
+	patience  time.Duration
 
 	mu       sync.Mutex
 	keys     map[string]*key // by handle
@@ -45,12 +49,15 @@ var _ wire.Service = (*Service)(nil)
 
 // New makes a Service without keys. It asks nobody anything.
 func New(c Config) *Service {
-	s := &Service{log: c.Log, creations: c.Creations, recheck: c.Recheck, keys: map[string]*key{}, accounts: map[identity]*account{}}
+	s := &Service{log: c.Log, creations: c.Creations, recheck: c.Recheck, patience: c.Patience, keys: map[string]*key{}, accounts: map[identity]*account{}}
 	if s.creations == 0 {
 		s.creations = 10
 	}
 	if s.recheck == 0 {
 		s.recheck = time.Minute
+	}
+	if s.patience == 0 {
+		s.patience = 5 * time.Second
 	}
 	return s
 }
@@ -118,7 +125,7 @@ func (s *Service) account(k *key) *account {
 	defer s.mu.Unlock()
 	a := s.accounts[id]
 	if a == nil {
-		a = newAccount(id, k.rate())
+		a = newAccount(id, k.rate(), s.patience)
 		s.accounts[id] = a
 	}
 	return a
