@@ -100,10 +100,17 @@ func TestHSMD(t *testing.T) {
 	equal(t, "a copy's token", luna.PKCS11.Copies[0].Token.Label, "partition-2")
 	equal(t, "a copy's library", luna.PKCS11.Copies[1].Library, "softhsm")
 	equal(t, "a copy's key_label", luna.PKCS11.Copies[1].KeyLabel, "luna-backup")
-	equal(t, "a copy's place", luna.PKCS11.Copies[1].Place.String(), "testdata/good/hsmd-full.hcl:103")
+	equal(t, "a copy's place", luna.PKCS11.Copies[1].Place.String(), "testdata/good/hsmd-full.hcl:105")
+	cloud, pq := c.ManagedKeys[4].AWSKMS, c.ManagedKeys[5].AWSKMS
+	equal(t, "kms_key", cloud.KMSKey, "alias/cloud")
+	equal(t, "key_type in lower case", cloud.KeyType+" "+pq.KeyType, "RSA ML-DSA-65")
+	equal(t, "requests_per_second", cloud.RequestsPerSecond, 100)
+	equal(t, "secret_key", pq.SecretKey.Reference(), "file:/run/credentials/hsmd.service/aws-secret")
+	equal(t, "regions", c.WireKeys.Regions, []string{"eu-west-1"})
+	equal(t, "endpoints", c.WireKeys.Endpoints, []string{"https://kms.example.com"})
 	equal(t, "key_id_length by default", soft.KeyIDLength, 20)
 	equal(t, "key_id_length", c.Libraries[1].KeyIDLength, 2)
-	equal(t, "place", ed.Place.String(), "testdata/good/hsmd-full.hcl:78")
+	equal(t, "place", ed.Place.String(), "testdata/good/hsmd-full.hcl:80")
 }
 
 func TestLiteralPINWarns(t *testing.T) {
@@ -112,7 +119,7 @@ func TestLiteralPINWarns(t *testing.T) {
 		t.Fatalf("warnings: %v", c.Warnings)
 	}
 	w := c.Warnings[0].Error()
-	if !strings.Contains(w, "hsmd-full.hcl:67: the PIN stands in this file") || strings.Contains(w, "1234") {
+	if !strings.Contains(w, "hsmd-full.hcl:69: the PIN stands in this file") || strings.Contains(w, "1234") {
 		t.Errorf("warning: %s", w)
 	}
 }

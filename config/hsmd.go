@@ -155,8 +155,11 @@ type WireKeys struct {
 	// MaxKeys (max_keys) bounds how many keys may be defined. Default: 100.
 	MaxKeys int
 
-	// Regions (regions) and Endpoints (endpoints) bound keys in AWS KMS.
-	// Default: none.
+	// Regions (regions) are those in which keys of AWS KMS may be named, or "*"
+	// for any; where a definition names none, and one alone is here, it is that.
+	// Endpoints (endpoints) are the URLs that may be given as endpoint. Default of
+	// both: none. With regions, whoever defines a key may leave out the access
+	// key, and then uses what hsmd's own credentials may use.
 	Regions   []string
 	Endpoints []string
 

@@ -173,18 +173,21 @@ type AWSKMSKey struct {
 	AccessKey Secret
 	SecretKey Secret
 
-	// Region (region) is the region. Default: the environment's, else
-	// us-east-1.
+	// Region (region) is the region. Default: that of kms_key where it is an ARN,
+	// else the environment's, else us-east-1.
 	Region string
 
-	// Endpoint (endpoint) is the API's URL, where it is not the region's own.
+	// Endpoint (endpoint) is the API's URL, where it is not the region's own: of
+	// a VPC endpoint, say. It begins with https://, but for one on this machine.
 	Endpoint string
 
 	// KMSKey (kms_key) is a key id, an ARN or "alias/…". Required; with
 	// allow_generate_key an alias.
 	KMSKey string
 
-	// KeyType (key_type) is RSA or ECDSA, in any case. Required.
+	// KeyType (key_type) is RSA, ECDSA, Ed25519, ML-DSA-44, ML-DSA-65 or
+	// ML-DSA-87, in any case. Required. An RSA key signs with PKCS#1 v1.5 and with
+	// PSS.
 	KeyType string
 
 	// KeyBits (key_bits) is 2048, 3072 or 4096. Required for RSA.
@@ -193,6 +196,12 @@ type AWSKMSKey struct {
 	// Curve (curve) is P256, P384 or P521. Required for ECDSA with
 	// allow_generate_key.
 	Curve string
+
+	// RequestsPerSecond (requests_per_second) bounds the signatures that KMS is
+	// asked for, 1 to 100000, by all keys of the same credentials, region and
+	// endpoint together: the lowest of theirs counts. It is to stay below the
+	// account's quota, which others share. Default: 500, half of what AWS gives.
+	RequestsPerSecond int
 }
 
 func readManagedKey(b *block) (ManagedKey, bool) {
@@ -261,4 +270,5 @@ func (k *AWSKMSKey) fields(b *block) {
 	b.str("key_type", &k.KeyType)
 	b.whole("key_bits", &k.KeyBits, 0, 65536)
 	b.str("curve", &k.Curve)
+	b.whole("requests_per_second", &k.RequestsPerSecond, 1, 100_000)
 }

@@ -7,15 +7,10 @@ package config
 func (c *HSMD) refuseUnbuilt(src *source) {
 	src.notBuilt(c.Place, "audit_log")
 	if w := c.WireKeys; w != nil {
-		src.notBuilt(w.Place, "regions")
-		src.notBuilt(w.Place, "endpoints")
 		src.constraintsNotBuilt(w.Constraints)
 	}
 	for _, k := range c.ManagedKeys {
 		src.constraintsNotBuilt(k.Constraints)
-		if k.AWSKMS != nil {
-			src.notBuiltBlock(k.Place, `managed_key "awskms"`)
-		}
 	}
 }
 

@@ -126,6 +126,9 @@ func (c checker) clients(list []Client) {
 }
 
 func (c checker) wireKeys(w *WireKeys, libraries []string) {
+	for _, e := range w.Endpoints {
+		c.endpoint(w.Place, "endpoints", e)
+	}
 	for _, name := range w.Libraries {
 		if name == "*" {
 			continue

@@ -92,23 +92,6 @@ func (c checker) pkcs11Key(p Place, k *PKCS11Key, generate bool) {
 	}
 }
 
-func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
-	if generate && k.KMSKey != "" && !strings.HasPrefix(k.KMSKey, "alias/") {
-		c.faultf(p, "kms_key", `with allow_generate_key, kms_key must be an alias: "alias/…"`)
-	}
-	switch strings.ToUpper(k.KeyType) {
-	case "":
-	case "RSA":
-		c.notWith(p, "curve", "key_type RSA")
-		c.keyBits(p, k.KeyBits, true, 2048, 3072, 4096)
-	case "ECDSA":
-		c.notWith(p, "key_bits", "key_type ECDSA")
-		c.curve(p, k.Curve, generate)
-	default:
-		c.faultf(p, "key_type", `key_type %q: must be "RSA" or "ECDSA"`, k.KeyType)
-	}
-}
-
 func (c checker) notWith(p Place, attr, what string) {
 	if p.Has(attr) {
 		c.faultf(p, attr, "%s does not go with %s", attr, what)

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/awskms"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
@@ -20,15 +22,20 @@ func loaded(l *config.Library) worker.Library {
 		Withheld: l.Withheld, Paths: l.Paths, User: l.User}
 }
 
+// awsKMS is what answers for keys in AWS KMS, as long as hsmd runs.
+func awsKMS(log *slog.Logger) *managedkey.Library {
+	return &managedkey.Library{Name: managedkey.AWSKMSName, Backend: awskms.New(awskms.Config{Log: log})}
+}
+
 // build makes the server's state of a configuration: the whole of it, or an
 // error that joins every fault. What is the same in the state in force, or in
 // one that was built of this configuration and tried, is taken over; at the
 // start both are nil.
-func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervisor, before, tried *server.State) (*server.State, error) {
+func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervisor, kms *managedkey.Library, before, tried *server.State) (*server.State, error) {
 	if err := confine(cfg); err != nil {
 		return nil, err
 	}
-	sources := managedkey.Sources{Stored: stored, Backend: func(l *config.Library) wire.Service { return workers.Library(loaded(l)) }}
+	sources := managedkey.Sources{Stored: stored, Backend: func(l *config.Library) wire.Service { return workers.Library(loaded(l)) }, AWSKMS: kms}
 	if before != nil {
 		sources.Before = &before.Built
 	}

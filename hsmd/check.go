@@ -48,9 +48,10 @@ func check(ctx context.Context, path string, out, errOut io.Writer) error {
 	if err != nil {
 		return fail("%v", err)
 	}
-	workers := worker.NewSupervisor(slog.New(slog.DiscardHandler))
+	silent := slog.New(slog.DiscardHandler)
+	workers := worker.NewSupervisor(silent)
 	defer workers.Close()
-	state, err := build(cfg, nil, workers, nil, nil)
+	state, err := build(cfg, nil, workers, awsKMS(silent), nil, nil)
 	if err := errors.Join(err, checkLibraries(cfg), checkStateKey(cfg)); err != nil {
 		return fail("%v", err)
 	}

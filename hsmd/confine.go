@@ -99,6 +99,10 @@ func ownFiles(cfg *config.HSMD) []ownFile {
 		add("socket", l.Address)
 	}
 	for _, k := range cfg.ManagedKeys {
+		if k.AWSKMS != nil {
+			secret("access_key of managed key "+k.Name, k.AWSKMS.AccessKey)
+			secret("secret_key of managed key "+k.Name, k.AWSKMS.SecretKey)
+		}
 		if k.PKCS11 != nil {
 			secret("pin of managed key "+k.Name, k.PKCS11.Token.PIN)
 			for _, c := range k.PKCS11.Copies {

@@ -131,7 +131,7 @@ func keyList(q *question) error {
 	fmt.Fprintln(table, "----\t------\t---------\t-------\t--------------------\t-----")
 	for i := range described.Keys {
 		k := &described.Keys[i]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Definition.Name, k.Source, algorithm(k.Definition.PKCS11), k.Definition.PKCS11.Library, fingerprint(k, 16), condition(k))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Definition.Name, k.Source, algorithm(&k.Definition), libraryOf(&k.Definition), fingerprint(k, 16), condition(k))
 		for n := range k.Copies {
 			fmt.Fprintf(table, "  copy %d\t\t\t%s\t\t%s\n", n+1, copyName(&k.Copies[n]), copyState(&k.Copies[n]))
 		}
@@ -168,7 +168,7 @@ func keyRead(q *question) error {
 	if q.json {
 		return printJSON(q.out, shown(k))
 	}
-	d, p := &k.Definition, k.Definition.PKCS11
+	d := &k.Definition
 	table := tabwriter.NewWriter(q.out, 0, 0, 4, ' ', 0)
 	fmt.Fprintln(table, "Key\tValue")
 	fmt.Fprintln(table, "---\t-----")
@@ -181,18 +181,25 @@ func keyRead(q *question) error {
 	row("type", d.Type)
 	row("uuid", d.UUID)
 	row("source", k.Source)
-	row("algorithm", algorithm(p))
-	row("library", p.Library)
-	row("token_label", p.TokenLabel)
-	row("token_serial", p.TokenSerial)
-	if p.Slot != nil {
-		row("slot", *p.Slot)
+	row("algorithm", algorithm(d))
+	if p := d.AWSKMS; p != nil {
+		row("kms_key", p.KMSKey)
+		row("region", p.Region)
+		row("endpoint", p.Endpoint)
 	}
-	row("login", p.Login)
-	row("key_label", p.KeyLabel)
-	row("key_id", p.KeyID)
+	if p := d.PKCS11; p != nil {
+		row("library", p.Library)
+		row("token_label", p.TokenLabel)
+		row("token_serial", p.TokenSerial)
+		if p.Slot != nil {
+			row("slot", *p.Slot)
+		}
+		row("login", p.Login)
+		row("key_label", p.KeyLabel)
+		row("key_id", p.KeyID)
+		row("generate_mechanism", hexWord("", p.GenerateMechanism))
+	}
 	row("allow_generate_key", d.AllowGenerateKey)
-	row("generate_mechanism", hexWord("", p.GenerateMechanism))
 	row("any_mount", d.AnyMount)
 	row("schemes", schemeNames(k))
 	row("public_key_sha256", fingerprint(k, 64))

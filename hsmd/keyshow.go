@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -110,10 +111,17 @@ func pairs(keys []wire.KeyInfo) [][]string {
 
 // shown is a key as JSON has it.
 func shown(k *wire.KeyInfo) map[string]any {
-	d, p := &k.Definition, k.Definition.PKCS11
-	m := map[string]any{"name": d.Name, "type": d.Type, "uuid": d.UUID, "source": k.Source, "library": p.Library, "token_label": p.TokenLabel,
-		"token_serial": p.TokenSerial, "slot": p.Slot, "key_label": p.KeyLabel, "key_id": p.KeyID, "login": p.Login, "generate_mechanism": p.GenerateMechanism, "mechanism": p.Mechanism, "key_bits": p.KeyBits,
-		"curve": p.Curve, "allow_generate_key": d.AllowGenerateKey, "any_mount": d.AnyMount, "schemes": schemeNames(k), "state": condition(k)}
+	d := &k.Definition
+	m := map[string]any{"name": d.Name, "type": d.Type, "uuid": d.UUID, "source": k.Source,
+		"allow_generate_key": d.AllowGenerateKey, "any_mount": d.AnyMount, "schemes": schemeNames(k), "state": condition(k)}
+	if p := d.PKCS11; p != nil {
+		maps.Copy(m, map[string]any{"library": p.Library, "token_label": p.TokenLabel, "token_serial": p.TokenSerial, "slot": p.Slot,
+			"key_label": p.KeyLabel, "key_id": p.KeyID, "login": p.Login, "generate_mechanism": p.GenerateMechanism,
+			"mechanism": p.Mechanism, "key_bits": p.KeyBits, "curve": p.Curve})
+	}
+	if p := d.AWSKMS; p != nil {
+		maps.Copy(m, map[string]any{"kms_key": p.KMSKey, "key_type": p.KeyType, "key_bits": p.KeyBits, "curve": p.Curve, "region": p.Region, "endpoint": p.Endpoint})
+	}
 	if len(k.Copies) > 0 {
 		m["copies"] = shownCopies(k.Copies)
 	}
@@ -122,6 +130,14 @@ func shown(k *wire.KeyInfo) map[string]any {
 		m["public_key_sha256"] = fingerprint(k, 64)
 	}
 	return m
+}
+
+// libraryOf is where a key is, in a word.
+func libraryOf(d *wire.Definition) string {
+	if d.AWSKMS != nil {
+		return managedkey.AWSKMSName
+	}
+	return d.PKCS11.Library
 }
 
 func schemeNames(k *wire.KeyInfo) string {

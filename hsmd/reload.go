@@ -163,7 +163,7 @@ func (r *reloading) prepare(ctx context.Context) (*server.State, error) {
 }
 
 func (r *reloading) build(now, tried *server.State) (*server.State, error) {
-	return build(r.cfg, r.h.store.Records(), r.workers, now, tried)
+	return build(r.cfg, r.h.store.Records(), r.workers, r.h.kms, now, tried)
 }
 
 // dropTried has workers forget the keys that were tried and did not come into

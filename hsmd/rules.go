@@ -72,7 +72,11 @@ func describeLibrary(l *config.Library) string {
 }
 
 func describeWireKeys(w *config.WireKeys) string {
-	return fmt.Sprintf("clients with \"configure\" may define up to %d more, of libraries %s, on tokens %s", w.MaxKeys, listed(w.Libraries), listed(w.Tokens))
+	words := fmt.Sprintf("clients with \"configure\" may define up to %d more, of libraries %s, on tokens %s", w.MaxKeys, listed(w.Libraries), listed(w.Tokens))
+	if len(w.Regions) > 0 {
+		words += fmt.Sprintf("; and in AWS KMS, in regions %s, at endpoints %s besides the regions' own", listed(w.Regions), listed(w.Endpoints))
+	}
+	return words
 }
 
 func describeInternalKeys(k *config.InternalKeys) string {
@@ -97,19 +101,8 @@ func may(c *config.Client) string {
 
 // describeKey says what a key is, and never its PIN.
 func describeKey(k *managedkey.Key) string {
-	d, p := &k.Definition, k.Definition.PKCS11
-	words := []string{fmt.Sprintf("%s in library %q", algorithm(p), p.Library)}
-	words = append(words, prefixed("token ", p.TokenLabel), prefixed("token serial ", p.TokenSerial), prefixed("key label ", p.KeyLabel), prefixed("key id ", p.KeyID))
-	if p.Slot != nil {
-		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
-	}
-	words = append(words, loginWords(p))
-	if d.AllowGenerateKey {
-		words = append(words, "is made when it is missing"+hexWord(" by mechanism ", p.GenerateMechanism))
-	}
-	if len(p.PublicKey) > 0 {
-		words = append(words, "its public key given here")
-	}
+	d := &k.Definition
+	words := placeWords(d)
 	if d.AnyMount {
 		words = append(words, "any mount may use it")
 	}
@@ -137,8 +130,48 @@ func describeKey(k *managedkey.Key) string {
 	return strings.Join(said, ", ")
 }
 
+// placeWords says where a key is, and how it comes to be.
+func placeWords(d *wire.Definition) []string {
+	if d.AWSKMS != nil {
+		return awsWords(d)
+	}
+	p := d.PKCS11
+	words := []string{fmt.Sprintf("%s in library %q", algorithm(d), p.Library)}
+	words = append(words, prefixed("token ", p.TokenLabel), prefixed("token serial ", p.TokenSerial), prefixed("key label ", p.KeyLabel), prefixed("key id ", p.KeyID))
+	if p.Slot != nil {
+		words = append(words, fmt.Sprintf("slot %d", *p.Slot))
+	}
+	words = append(words, loginWords(p))
+	if d.AllowGenerateKey {
+		words = append(words, "is made when it is missing"+hexWord(" by mechanism ", p.GenerateMechanism))
+	}
+	if len(p.PublicKey) > 0 {
+		words = append(words, "its public key given here")
+	}
+	return words
+}
+
+func awsWords(d *wire.Definition) []string {
+	p := d.AWSKMS
+	words := []string{algorithm(d) + " in AWS KMS", p.KMSKey, prefixed("region ", p.Region), prefixed("endpoint ", p.Endpoint), "with hsmd's own credentials"}
+	if p.AccessKey != "" {
+		words[len(words)-1] = "with an access key of its own"
+	}
+	if p.RequestsPerSecond != 0 {
+		words = append(words, fmt.Sprintf("at most %d signatures a second", p.RequestsPerSecond))
+	}
+	if d.AllowGenerateKey {
+		words = append(words, "is made when it is missing")
+	}
+	return words
+}
+
 // algorithm names a key's algorithm in words.
-func algorithm(p *wire.PKCS11Definition) string {
+func algorithm(d *wire.Definition) string {
+	if d.AWSKMS != nil {
+		return managedkey.AWSAlgorithm(d.AWSKMS)
+	}
+	p := d.PKCS11
 	switch p.Mechanism {
 	case managedkey.MechanismRSAPKCS:
 		return strings.TrimSuffix(fmt.Sprintf("RSA PKCS#1 v1.5 %d", p.KeyBits), " 0")

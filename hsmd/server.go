@@ -65,6 +65,7 @@ type hsmd struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	store   *managedkey.Store
+	kms     *managedkey.Library // AWS KMS
 	srv     *server.Server
 	started *config.HSMD // what only a restart changes is as it says
 
@@ -89,9 +90,9 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	h := &hsmd{log: log, level: level, store: store, started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
+	h := &hsmd{log: log, level: level, store: store, kms: awsKMS(log), started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
 	defer func() { h.workers.Close() }()
-	state, err := build(cfg, store.Records(), h.workers, nil, nil)
+	state, err := build(cfg, store.Records(), h.workers, h.kms, nil, nil)
 	if err != nil {
 		return err
 	}

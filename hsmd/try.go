@@ -135,8 +135,14 @@ func (r *reloading) judge(k *managedkey.Key, n int, place *managedkey.Key, err e
 		r.h.log.Error("the new worker of a library does not find a key, the old one stays", "library", place.Library.Name, "key", k.Name(), "error", err)
 		r.keep(r.stanza(place.Library), was.Library.Backend)
 		return true, nil
+	case errors.Is(err, wire.LoginRefused) && place.Definition.AWSKMS != nil && place.Definition.AWSKMS.AccessKey == "":
+		r.h.log.Warn("a managed key cannot be used yet: hsmd's credentials are refused", "key", k.Name(), "error", err)
 	case errors.Is(err, wire.LoginRefused) && (was == nil || known || !managedkey.SameDefinition(place, was)):
-		return false, r.place(k, n).Errorf("pin", "%s", wire.AsError(err).Message)
+		attr := "pin"
+		if place.Definition.AWSKMS != nil {
+			attr = "secret_key"
+		}
+		return false, r.place(k, n).Errorf(attr, "%s", wire.AsError(err).Message)
 	case errors.Is(err, wire.UnknownKey):
 	case lost:
 		return false, r.place(k, n).Errorf("", "managed key %q is lost with the new worker of its library (%s): %s", k.Name(), why.reason, wire.AsError(err).Message)

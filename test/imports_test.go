@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"hsmd/worker":      {"wire", "wire/unixsock", "hsmd/confinement"},
 	"hsmd/confinement": nil,
 	"hsmd/pkcs11":      {"wire"},
+	"hsmd/awskms":      {"wire"},
 	"hsmd/backendtest": {"wire"},
 
 	"pkid":                    {"pkid/*", "config", "wire"},
@@ -75,7 +76,7 @@ var homes = map[string][]string{
 	"github.com/hashicorp/hcl":        {},
 	"github.com/rogpeppe/go-internal": {},
 	"github.com/coreos/go-systemd":    {"hsmd", "pkid"},
-	"github.com/aws":                  {},
+	"github.com/aws":                  {"hsmd/awskms"},
 	"github.com/jackc/pgx":            {},
 	"github.com/prometheus":           {},
 }

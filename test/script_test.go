@@ -12,6 +12,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/test/check"
 	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/fakekms"
 )
 
 // TestScripts plays each script of testdata/script with the two real programs:
@@ -24,6 +25,7 @@ import (
 //	config FILE      hsmd's file for its next start, with $PIN and the like
 //	                 replaced; the library is added
 //	addtoken LABEL   one more token
+//	kms ...          AWS KMS, which is at $KMS_URL (see kmsCommand)
 //	check            the invariant, now
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
@@ -39,7 +41,7 @@ func TestScripts(t *testing.T) {
 }
 
 func runScript(t *testing.T, script string) {
-	pair := daemon.Start(t)
+	pair, kms := daemon.Start(t), fakekms.Start(t)
 	testscript.Run(t, testscript.Params{
 		Files:               []string{script},
 		RequireExplicitExec: true,
@@ -58,17 +60,37 @@ func runScript(t *testing.T, script string) {
 				"LABEL="+pair.Token.Label,
 				"SERIAL="+pair.Token.Serial,
 				"SLOT="+strconv.FormatUint(pair.Token.Slot, 10),
-				"PIN="+pair.Token.PIN)
+				"PIN="+pair.Token.PIN,
+				"KMS_URL="+kms.URL, "KMS_REGION="+fakekms.Region, "KMS_ACCESS_KEY="+fakekms.AccessKey, "KMS_SECRET_KEY="+fakekms.SecretKey)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"daemon":   func(ts *testscript.TestScript, _ bool, args []string) { daemonCommand(ts, pair, args) },
 			"config":   func(ts *testscript.TestScript, _ bool, args []string) { configCommand(ts, t, pair, args) },
 			"addtoken": func(_ *testscript.TestScript, _ bool, args []string) { pair.Token.Add(t, args[0]) },
+			"kms":      func(ts *testscript.TestScript, _ bool, args []string) { kmsCommand(ts, kms, args) },
 			"check":    func(*testscript.TestScript, bool, []string) { check.CA(t, pair) },
 		},
 	})
 	check.CA(t, pair)
+	check.NoSecrets(t, pair, []byte(fakekms.SecretKey))
+}
+
+// kmsCommand asks the AWS KMS of the tests what it was asked for, or has it go
+// silent.
+func kmsCommand(ts *testscript.TestScript, kms *fakekms.Server, args []string) {
+	switch {
+	case len(args) == 3 && args[0] == "count":
+		if got := strconv.Itoa(kms.Count(args[1])); got != args[2] {
+			ts.Fatalf("%s requests for %s, want %s", got, args[1], args[2])
+		}
+	case len(args) == 2 && args[0] == "silent":
+		kms.BlackHole(args[1] == "on")
+	case len(args) == 3 && args[0] == "move":
+		kms.MoveAlias(args[1], kms.MakeKey(args[2], "").ARN)
+	default:
+		ts.Fatalf("usage: kms count OPERATION N | silent on|off | move ALIAS SPEC")
+	}
 }
 
 // daemonCommand ends and starts the daemons.

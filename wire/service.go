@@ -47,6 +47,7 @@ type Definition struct {
 	Usages           []string `cbor:"8,keyasint,omitempty"` // "sign", "verify", …
 
 	PKCS11 *PKCS11Definition `cbor:"9,keyasint,omitempty"`
+	AWSKMS *AWSKMSDefinition `cbor:"10,keyasint,omitempty"`
 }
 
 // PKCS11Definition locates a key on a PKCS#11 token. Of TokenLabel,
@@ -85,6 +86,21 @@ func (d *PKCS11Definition) Selector() string {
 		words = append(words, fmt.Sprintf("slot %d", *d.Slot))
 	}
 	return strings.Join(words, " and ")
+}
+
+// AWSKMSDefinition locates a key in AWS KMS. Without an access key the
+// credentials are those that hsmd finds in its surroundings.
+type AWSKMSDefinition struct {
+	AccessKey string `cbor:"1,keyasint,omitempty"` // never in an answer
+	SecretKey string `cbor:"2,keyasint,omitempty"` // never in an answer
+	Region    string `cbor:"3,keyasint,omitempty"`
+	Endpoint  string `cbor:"4,keyasint,omitempty"` // URL; empty: the region's own
+	KMSKey    string `cbor:"5,keyasint"`           // key id, ARN or "alias/…"
+	KeyType   string `cbor:"6,keyasint"`           // RSA, ECDSA, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87
+	KeyBits   int    `cbor:"7,keyasint,omitempty"`
+	Curve     string `cbor:"8,keyasint,omitempty"` // P256, P384, P521
+
+	RequestsPerSecond int `cbor:"9,keyasint,omitempty"` // signatures, with all keys of these credentials; 0: 500
 }
 
 // Source says who defined a key.

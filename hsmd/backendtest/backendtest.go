@@ -22,6 +22,10 @@ type Backend struct {
 	// Key selects the token and has its PIN; the suite fills in the key.
 	Key wire.PKCS11Definition
 
+	// KMS in place of Key selects AWS KMS and has its credentials. What is about
+	// tokens is left out.
+	KMS *wire.AWSKMSDefinition
+
 	// Worker goes with each definition. Nil is hsmd itself, which is given
 	// messages that it recognises and never digests.
 	Worker *wire.WorkerConfig
@@ -39,28 +43,43 @@ type Backend struct {
 	Again func(t *testing.T) wire.Service
 }
 
-// Run runs the suite; open gives a backend with a fresh token.
+// test is one of the suite.
+type test struct {
+	name string
+	run  func(*testing.T, *Backend)
+}
+
+var everyBackend = []test{
+	{"Case31_EveryTypeAndScheme", everyTypeAndScheme},
+	{"Case32_ECDSAIsMinimalDER", ecdsaIsMinimalDER},
+	{"Case25_ManyGenerateAtOnce", manyGenerateAtOnce},
+	{"ManySignAtOnce", manySignAtOnce},
+	{"Case30_RefusesRequests", refusesRequests},
+	{"KeysOutliveTheProcess", keysOutliveTheProcess},
+	{"Forgets", forgets},
+}
+
+var tokensAlone = []test{
+	{"RefusesDefinitions", refusesDefinitions},
+	{"RefusesAnotherPIN", refusesAnotherPIN},
+	{"RefusesAWrongPIN", refusesAWrongPIN},
+	{"ShowsTheToken", showsTheToken},
+	{"Case23_Ambiguous", ambiguous},
+	{"Case24_NeverOverAnOrphan", neverOverAnOrphan},
+	{"Case24_NeverOverAnotherKey", neverOverAnotherKey},
+	{"Case29_RefusesWhatTheTokenLacks", refusesWhatTheTokenLacks},
+}
+
+// Run runs the suite; open gives a backend with a fresh token, or KMS.
 func Run(t *testing.T, open func(t *testing.T) *Backend) {
-	for _, test := range []struct {
-		name string
-		run  func(*testing.T, *Backend)
-	}{
-		{"Case31_EveryTypeAndScheme", everyTypeAndScheme},
-		{"Case32_ECDSAIsMinimalDER", ecdsaIsMinimalDER},
-		{"Case25_ManyGenerateAtOnce", manyGenerateAtOnce},
-		{"ManySignAtOnce", manySignAtOnce},
-		{"Case30_RefusesRequests", refusesRequests},
-		{"RefusesDefinitions", refusesDefinitions},
-		{"RefusesAnotherPIN", refusesAnotherPIN},
-		{"RefusesAWrongPIN", refusesAWrongPIN},
-		{"ShowsTheToken", showsTheToken},
-		{"KeysOutliveTheProcess", keysOutliveTheProcess},
-		{"Forgets", forgets},
-		{"Case23_Ambiguous", ambiguous},
-		{"Case24_NeverOverAnOrphan", neverOverAnOrphan},
-		{"Case24_NeverOverAnotherKey", neverOverAnotherKey},
-		{"Case29_RefusesWhatTheTokenLacks", refusesWhatTheTokenLacks},
-	} {
+	for _, test := range slices.Concat(everyBackend, tokensAlone) {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+// RunKMS runs what of the suite is not about tokens.
+func RunKMS(t *testing.T, open func(t *testing.T) *Backend) {
+	for _, test := range everyBackend {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
 }
@@ -111,9 +130,26 @@ func (b *Backend) toolType() string {
 
 // definition is one that may generate, labelled as it is named.
 func (b *Backend) definition(name string, kind wire.KeyType, mechanism uint64) wire.Definition {
+	if b.KMS != nil {
+		return b.kmsDefinition(name, kind)
+	}
 	p := b.Key
 	p.KeyLabel, p.Mechanism, p.KeyBits, p.Curve = name, mechanism, shapes[kind].bits, shapes[kind].curve
 	return wire.Definition{Type: "pkcs11", Name: name, AllowGenerateKey: true, AnyMount: true, PKCS11: &p}
+}
+
+// kmsDefinition is one behind an alias that is named as the key. KMS has one
+// definition for all ways in which an RSA key signs.
+func (b *Backend) kmsDefinition(name string, kind wire.KeyType) wire.Definition {
+	p := *b.KMS
+	p.KMSKey, p.KeyType = "alias/"+name, string(kind)
+	switch shape := shapes[kind]; {
+	case shape.mechanisms[0] == 0x1:
+		p.KeyType, p.KeyBits = "RSA", shape.bits
+	case shape.mechanisms[0] == 0x1041:
+		p.KeyType, p.Curve = "ECDSA", shape.curve
+	}
+	return wire.Definition{Type: "awskms", Name: name, AllowGenerateKey: true, AnyMount: true, AWSKMS: &p}
 }
 
 func (b *Backend) configure(t *testing.T, d wire.Definition) {
@@ -134,8 +170,9 @@ func (b *Backend) find(t *testing.T, name string) wire.KeyInfo {
 		t.Fatalf("describe %s: %d keys", name, len(answer.Keys))
 	}
 	info := answer.Keys[0]
-	if info.Definition.PKCS11 == nil || info.Definition.PKCS11.PIN != "" {
-		t.Errorf("describe %s: the definition is missing or has its PIN in it", name)
+	p, q := info.Definition.PKCS11, info.Definition.AWSKMS
+	if p == nil && q == nil || p != nil && p.PIN != "" || q != nil && q.AccessKey+q.SecretKey != "" {
+		t.Errorf("describe %s: the definition is missing or has its secrets in it", name)
 	}
 	return info
 }
@@ -170,7 +207,11 @@ func (b *Backend) wants(t *testing.T, what string, err error, code wire.Code, wo
 			t.Errorf("%s: %q does not say %q", what, failure.Message, word)
 		}
 	}
-	if b.Key.PIN != "" && strings.Contains(failure.Message, b.Key.PIN) {
-		t.Errorf("%s: the PIN is in %q", what, failure.Message)
+	secret := b.Key.PIN
+	if b.KMS != nil {
+		secret = b.KMS.SecretKey
+	}
+	if secret != "" && strings.Contains(failure.Message, secret) {
+		t.Errorf("%s: the PIN or credential is in %q", what, failure.Message)
 	}
 }

@@ -13,6 +13,7 @@ import (
 type Built struct {
 	Keys      *Set
 	Libraries []*Library    // in the order of the configuration
+	AWSKMS    *Library      // what answers for keys in AWS KMS; it has no path, and is not in Libraries
 	Wire      *WireRules    // nil without wire_keys
 	Internal  *InternalKeys // nil without internal_keys
 
@@ -27,6 +28,8 @@ type Sources struct {
 	Stored []Record
 	// Backend gives the service that answers for a library.
 	Backend func(*config.Library) wire.Service
+	// AWSKMS answers for keys in AWS KMS. It is the same in all that is built.
+	AWSKMS *Library
 	// Before is what is in force, nil at the start. Tried is what was built
 	// last for the same configuration, and looked for since; nil for nothing.
 	Before, Tried *Built
@@ -40,7 +43,7 @@ type Sources struct {
 // Libraries and keys that are the same in what was tried, or is in force, are
 // taken over from there, with what is known of them.
 func Build(c *config.HSMD, s Sources) (*Built, error) {
-	b := &Built{Wire: NewWireRules(c.WireKeys)}
+	b := &Built{Wire: NewWireRules(c.WireKeys), AWSKMS: s.AWSKMS}
 	var faults []error
 	for i := range c.Libraries {
 		b.Libraries = append(b.Libraries, s.library(&c.Libraries[i]))
@@ -139,16 +142,18 @@ func (b *Built) configured(c *config.ManagedKey, before []*Key) (*Key, error) {
 	if err := Check(&d); err != nil {
 		return nil, c.Place.Errorf("", "%s", wire.AsError(err).Message)
 	}
-	l := b.library(d.PKCS11.Library)
+	l := b.answers(&d)
 	if l == nil {
 		return nil, c.Place.Errorf("library", "managed_key %q: there is no kms_library %q", c.Name, d.PKCS11.Library)
 	}
-	if d.AllowGenerateKey && len(d.PKCS11.KeyID)/2 > l.KeyIDLength {
+	if d.PKCS11 != nil && d.AllowGenerateKey && len(d.PKCS11.KeyID)/2 > l.KeyIDLength {
 		return nil, c.Place.Errorf("key_id", "managed_key %q: key_id is longer than the %d octets (key_id_length) that keys made in library %q get", c.Name, l.KeyIDLength, l.Name)
 	}
 	k := NewKey(d, wire.SourceConfig, l)
-	if k.Copies, err = b.copies(k, c.PKCS11); err != nil {
-		return nil, err
+	if c.PKCS11 != nil {
+		if k.Copies, err = b.copies(k, c.PKCS11); err != nil {
+			return nil, err
+		}
 	}
 	for _, other := range before {
 		if NamesSameKey(k, other) {
@@ -163,12 +168,12 @@ func (b *Built) stored(r Record, others []*Key) *Key {
 	d := r.Definition
 	k := NewKey(d, r.Source, nil)
 	k.Owner = r.Owner
-	library := b.library(d.PKCS11.Library)
+	library := b.answers(&d)
 	if library == nil {
 		k.Fault = "hsmd's configuration has no kms_library " + d.PKCS11.Library
 		return k
 	}
-	if err := b.Wire.AllowLibrary(library.Name); err != nil && (b.Wire == nil || r.Source == wire.SourceWire) {
+	if err := b.allow(&d, library); err != nil && (b.Wire == nil || r.Source == wire.SourceWire) {
 		k.Fault = wire.AsError(err).Message
 		return k
 	}
@@ -188,6 +193,23 @@ func (b *Built) stored(r Record, others []*Key) *Key {
 		}
 	}
 	return k
+}
+
+// answers gives what answers for a definition, nil where nothing does.
+func (b *Built) answers(d *wire.Definition) *Library {
+	if d.AWSKMS != nil {
+		return b.AWSKMS
+	}
+	return b.library(d.PKCS11.Library)
+}
+
+// allow applies the rules for what comes over the wire to a stored definition.
+func (b *Built) allow(d *wire.Definition, library *Library) error {
+	if d.AWSKMS == nil {
+		return b.Wire.AllowLibrary(library.Name)
+	}
+	aws := *d.AWSKMS
+	return b.Wire.AllowAWSKMS(&aws)
 }
 
 func (b *Built) library(name string) *Library { return FindLibrary(b.Libraries, name) }

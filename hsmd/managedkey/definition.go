@@ -38,7 +38,12 @@ func FromConfig(k *config.ManagedKey) (wire.Definition, error) {
 		AnyMount:         k.AnyMount,
 		Usages:           k.Usages,
 	}
-	if k.Type != "pkcs11" {
+	if k.AWSKMS != nil {
+		var attr string
+		var err error
+		if d.AWSKMS, attr, err = awsFromConfig(k.AWSKMS); err != nil {
+			return d, k.Place.Errorf(attr, "managed_key %q: %s: %v", k.Name, attr, err)
+		}
 		return d, nil
 	}
 	p := k.PKCS11
@@ -73,6 +78,9 @@ func tokenFromConfig(d *wire.PKCS11Definition, t *config.Token) (err error) {
 
 // Normalise brings what the API takes in several spellings into one.
 func Normalise(d *wire.Definition) {
+	if d.AWSKMS != nil {
+		normaliseAWSKMS(d.AWSKMS)
+	}
 	p := d.PKCS11
 	if p == nil {
 		return
@@ -101,21 +109,25 @@ var curveBits = map[string]int{"P256": 256, "P384": 384, "P521": 521, "Ed25519":
 // without its library. The error is a [wire.Error].
 func Check(d *wire.Definition) error {
 	switch {
-	case d.Type == "awskms":
-		return wire.Errorf(wire.Invalid, "managed keys of type awskms are not built yet")
-	case d.Type != "pkcs11":
+	case d.Type != "pkcs11" && d.Type != "awskms":
 		return wire.Errorf(wire.Invalid, "unsupported managed key type %q", d.Type)
 	case !soundName(d.Name):
 		return wire.Errorf(wire.Invalid, "the name %q of a managed key must be 1 to 128 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit", d.Name)
-	case d.PKCS11 == nil:
-		return wire.Errorf(wire.Invalid, "managed key %q has no pkcs11 part", d.Name)
+	case (d.PKCS11 != nil) != (d.Type == "pkcs11") || (d.AWSKMS != nil) != (d.Type == "awskms"):
+		return wire.Errorf(wire.Invalid, "managed key %q is of type %s, and must have that part and no other", d.Name, d.Type)
 	}
 	for _, usage := range d.Usages {
 		if !usages[usage] {
 			return wire.Errorf(wire.Invalid, "managed key %q: usage %q is none of encrypt, decrypt, sign, verify, wrap, unwrap, mac, random", d.Name, usage)
 		}
 	}
-	if fault := checkPKCS11(d.PKCS11, d.AllowGenerateKey); fault != "" {
+	var fault string
+	if d.AWSKMS != nil {
+		fault = checkAWSKMS(d.AWSKMS, d.AllowGenerateKey)
+	} else {
+		fault = checkPKCS11(d.PKCS11, d.AllowGenerateKey)
+	}
+	if fault != "" {
 		return wire.Errorf(wire.Invalid, "managed key %q: %s", d.Name, fault)
 	}
 	return nil

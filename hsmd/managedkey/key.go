@@ -154,13 +154,18 @@ func (k *Key) Signs() bool {
 	return len(k.Definition.Usages) == 0
 }
 
-// Shown is the definition as it may leave hsmd, without the PIN.
+// Shown is the definition as it may leave hsmd, without PIN and credentials.
 func (k *Key) Shown() wire.Definition {
 	d := k.Definition
 	if d.PKCS11 != nil {
 		p := *d.PKCS11
 		p.PIN = ""
 		d.PKCS11 = &p
+	}
+	if d.AWSKMS != nil {
+		p := *d.AWSKMS
+		p.AccessKey, p.SecretKey = "", ""
+		d.AWSKMS = &p
 	}
 	return d
 }

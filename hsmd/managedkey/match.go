@@ -21,6 +21,9 @@ func NamesSameKey(a, b *Key) bool {
 }
 
 func samePlace(a, b *Key) bool {
+	if sameInAWSKMS(a.Definition.AWSKMS, b.Definition.AWSKMS) {
+		return true
+	}
 	p, q := a.Definition.PKCS11, b.Definition.PKCS11
 	if p == nil || q == nil || !sameLibrary(a, b) || !maybeSameToken(p, q) {
 		return false
@@ -50,9 +53,20 @@ func maybeSameToken(p, q *wire.PKCS11Definition) bool {
 
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// SameToken reports whether two definitions select their tokens by the same words.
+// MaybeSameAccount reports whether two definitions may be of one account and
+// region of AWS KMS.
+func MaybeSameAccount(a, b *Key) bool {
+	return maybeSameAccount(a.Definition.AWSKMS, b.Definition.AWSKMS)
+}
+
+// SameToken reports whether two definitions select their tokens, or regions of
+// AWS KMS, by the same words.
 func SameToken(a, b *Key) bool {
 	p, q := a.Definition.PKCS11, b.Definition.PKCS11
+	if p == nil || q == nil {
+		r, s := a.Definition.AWSKMS, b.Definition.AWSKMS
+		return r != nil && s != nil && r.Region == s.Region && r.Endpoint == s.Endpoint
+	}
 	return p.TokenLabel == q.TokenLabel && p.TokenSerial == q.TokenSerial && sameSlot(p.Slot, q.Slot)
 }
 

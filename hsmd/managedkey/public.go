@@ -35,7 +35,12 @@ func NewPublic(d *wire.Definition, spki []byte) (*Public, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the public key of %q cannot be read: %w", d.Name, err)
 	}
-	schemes, err := schemesOf(key, d.PKCS11)
+	var schemes []wire.SignatureScheme
+	if d.AWSKMS != nil {
+		schemes, err = awsSchemes(key, d.AWSKMS)
+	} else {
+		schemes, err = schemesOf(key, d.PKCS11)
+	}
 	if err != nil {
 		return nil, wire.Errorf(wire.Invalid, "the key found for %q %v", d.Name, err)
 	}
@@ -61,6 +66,11 @@ func (p *Public) HashedByToken(scheme wire.SignatureScheme) bool {
 	return slices.Contains(p.hashed, scheme)
 }
 
+var (
+	pkcs1Schemes = []wire.SignatureScheme{wire.RSAPKCS1SHA256, wire.RSAPKCS1SHA384, wire.RSAPKCS1SHA512}
+	pssSchemes   = []wire.SignatureScheme{wire.RSAPSSSHA256, wire.RSAPSSSHA384, wire.RSAPSSSHA512}
+)
+
 func schemesOf(key crypto.PublicKey, d *wire.PKCS11Definition) ([]wire.SignatureScheme, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -73,9 +83,9 @@ func schemesOf(key crypto.PublicKey, d *wire.PKCS11Definition) ([]wire.Signature
 		}
 		switch d.Mechanism {
 		case MechanismRSAPKCS:
-			return []wire.SignatureScheme{wire.RSAPKCS1SHA256, wire.RSAPKCS1SHA384, wire.RSAPKCS1SHA512}, nil
+			return slices.Clone(pkcs1Schemes), nil
 		case MechanismRSAPSS:
-			return []wire.SignatureScheme{wire.RSAPSSSHA256, wire.RSAPSSSHA384, wire.RSAPSSSHA512}, nil
+			return slices.Clone(pssSchemes), nil
 		}
 		return nil, fmt.Errorf("is RSA, which mechanism 0x%04x does not sign with", d.Mechanism)
 	case *ecdsa.PublicKey:

@@ -39,6 +39,7 @@ type (
 		AnyMount         bool        `json:"any_mount,omitempty"`
 		Usages           []string    `json:"usages,omitempty"`
 		PKCS11           *filePKCS11 `json:"pkcs11,omitempty"`
+		AWSKMS           *fileAWSKMS `json:"awskms,omitempty"`
 		Source           wire.Source `json:"source"`
 		Owner            uint32      `json:"owner,omitempty"`
 	}
@@ -62,6 +63,19 @@ type (
 		PublicKey         []byte `json:"public_key,omitempty"`
 	}
 
+	fileAWSKMS struct {
+		AccessKey string `json:"access_key,omitempty"`
+		SecretKey string `json:"secret_key,omitempty"`
+		Region    string `json:"region,omitempty"`
+		Endpoint  string `json:"endpoint,omitempty"`
+		KMSKey    string `json:"kms_key"`
+		KeyType   string `json:"key_type"`
+		KeyBits   int    `json:"key_bits,omitempty"`
+		Curve     string `json:"curve,omitempty"`
+
+		RequestsPerSecond int `json:"requests_per_second,omitempty"`
+	}
+
 	fileRefusal struct {
 		MAC         []byte `json:"mac"`
 		TokenSerial string `json:"token_serial"`
@@ -76,7 +90,7 @@ func (c *contents) encode() ([]byte, error) {
 		r := &c.records[i]
 		d := &r.Definition
 		f.Keys[i] = fileRecord{Type: d.Type, Name: d.Name, UUID: d.UUID, AllowGenerateKey: d.AllowGenerateKey, AllowReplaceKey: d.AllowReplaceKey,
-			AllowStoreKey: d.AllowStoreKey, AnyMount: d.AnyMount, Usages: d.Usages, PKCS11: (*filePKCS11)(d.PKCS11), Source: r.Source, Owner: r.Owner}
+			AllowStoreKey: d.AllowStoreKey, AnyMount: d.AnyMount, Usages: d.Usages, PKCS11: (*filePKCS11)(d.PKCS11), AWSKMS: (*fileAWSKMS)(d.AWSKMS), Source: r.Source, Owner: r.Owner}
 	}
 	for path, list := range c.refusals {
 		for _, r := range list {
@@ -97,7 +111,7 @@ func decodeContents(text []byte) (contents, error) {
 	for i, k := range f.Keys {
 		c.records[i] = Record{Source: k.Source, Owner: k.Owner, Definition: wire.Definition{Type: k.Type, Name: k.Name, UUID: k.UUID,
 			AllowGenerateKey: k.AllowGenerateKey, AllowReplaceKey: k.AllowReplaceKey, AllowStoreKey: k.AllowStoreKey, AnyMount: k.AnyMount,
-			Usages: k.Usages, PKCS11: (*wire.PKCS11Definition)(k.PKCS11)}}
+			Usages: k.Usages, PKCS11: (*wire.PKCS11Definition)(k.PKCS11), AWSKMS: (*wire.AWSKMSDefinition)(k.AWSKMS)}}
 	}
 	for path, list := range f.Refusals {
 		for _, r := range list {

@@ -12,6 +12,8 @@ import (
 type WireRules struct {
 	libraries []string
 	tokens    []string
+	regions   []string
+	endpoints []string
 	maxKeys   int
 }
 
@@ -20,7 +22,7 @@ func NewWireRules(c *config.WireKeys) *WireRules {
 	if c == nil {
 		return nil
 	}
-	return &WireRules{libraries: c.Libraries, tokens: c.Tokens, maxKeys: c.MaxKeys}
+	return &WireRules{libraries: c.Libraries, tokens: c.Tokens, regions: c.Regions, endpoints: c.Endpoints, maxKeys: c.MaxKeys}
 }
 
 // AllowLibrary says whether a key of the named library may be defined. On nil
@@ -59,11 +61,18 @@ func CheckWire(d *wire.Definition) error {
 	if err := Check(d); err != nil {
 		return err
 	}
-	if strings.HasPrefix(d.PKCS11.PIN, "file:") || strings.HasPrefix(d.PKCS11.PIN, "env:") {
-		return wire.Errorf(wire.Invalid, "managed key %q: a PIN given through the API is literal; file: and env: are for hsmd's configuration", d.Name)
+	if slices.ContainsFunc(secretsOf(d), func(s string) bool { return config.NewSecret(s).Reference() != "" }) {
+		return wire.Errorf(wire.Invalid, "managed key %q: a PIN or credential given through the API is literal; file: and env: are for hsmd's configuration", d.Name)
 	}
 	if strings.HasPrefix(d.Name, InternalPrefix) {
 		return wire.Errorf(wire.Invalid, "managed key %q: names that begin with %q are those of keys that hsmd names itself", d.Name, InternalPrefix)
 	}
 	return nil
+}
+
+func secretsOf(d *wire.Definition) []string {
+	if d.AWSKMS != nil {
+		return []string{d.AWSKMS.AccessKey, d.AWSKMS.SecretKey}
+	}
+	return []string{d.PKCS11.PIN}
 }

@@ -31,7 +31,7 @@ func (s *Server) tell(ctx context.Context, k *managedkey.Key) error {
 // backendError looks at what a backend answered. A refused PIN is written down
 // before anybody hears of it, so that no restart tries it again.
 func (s *Server) backendError(ctx context.Context, l *managedkey.Library, err error) error {
-	if !isCode(err, wire.LoginRefused) {
+	if !isCode(err, wire.LoginRefused) || l.Path == "" { // AWS KMS counts no tries
 		return err
 	}
 	status, statusErr := l.Backend.Status(context.WithoutCancel(ctx), &wire.StatusRequest{})

@@ -27,6 +27,10 @@ func (c *session) Configure(ctx context.Context, req *wire.ConfigureRequest) (*w
 		own := *d.PKCS11
 		d.PKCS11 = &own
 	}
+	if d.AWSKMS != nil {
+		own := *d.AWSKMS
+		d.AWSKMS = &own
+	}
 	managedkey.Normalise(&d)
 	if err := managedkey.CheckWire(&d); err != nil {
 		return nil, err
@@ -65,18 +69,9 @@ func (s *State) define(d *wire.Definition, existing *managedkey.Key) (*managedke
 	if existing != nil && isConfigured(existing) {
 		return nil, wire.Errorf(wire.Invalid, "managed key %q is defined in hsmd's configuration", d.Name)
 	}
-	library := managedkey.FindLibrary(s.Libraries, d.PKCS11.Library)
-	if library == nil {
-		return nil, wire.Errorf(wire.Invalid, "hsmd knows no kms_library %q", shorten(d.PKCS11.Library))
-	}
-	d.PKCS11.Library = library.Name
-	if err := s.Wire.AllowLibrary(library.Name); err != nil {
+	library, err := s.allowed(d)
+	if err != nil {
 		return nil, err
-	}
-	if d.PKCS11.TokenLabel != "" {
-		if err := s.Wire.AllowToken(d.PKCS11.TokenLabel); err != nil {
-			return nil, err
-		}
 	}
 	if existing == nil {
 		if err := s.Wire.AllowCount(s.storedKeys() + 1); err != nil {
@@ -93,6 +88,26 @@ func (s *State) define(d *wire.Definition, existing *managedkey.Key) (*managedke
 		}
 	}
 	return k, nil
+}
+
+// allowed gives what is to answer for a definition, as far as wire_keys allows
+// it.
+func (s *State) allowed(d *wire.Definition) (*managedkey.Library, error) {
+	if d.AWSKMS != nil {
+		return s.AWSKMS, s.Wire.AllowAWSKMS(d.AWSKMS)
+	}
+	library := managedkey.FindLibrary(s.Libraries, d.PKCS11.Library)
+	if library == nil {
+		return nil, wire.Errorf(wire.Invalid, "hsmd knows no kms_library %q", shorten(d.PKCS11.Library))
+	}
+	d.PKCS11.Library = library.Name
+	if err := s.Wire.AllowLibrary(library.Name); err != nil {
+		return nil, err
+	}
+	if d.PKCS11.TokenLabel != "" {
+		return library, s.Wire.AllowToken(d.PKCS11.TokenLabel)
+	}
+	return library, nil
 }
 
 // Forget drops a definition that Configure or Generate made. The key in the

@@ -154,6 +154,9 @@ func (s *Server) findProtected(ctx context.Context, k *managedkey.Key) error {
 	if k.Source != wire.SourceWire {
 		return nil
 	}
+	if k.Definition.AWSKMS != nil {
+		return s.findProtectedInAWSKMS(ctx, k)
+	}
 	state := s.state.Load()
 	token, tokens, err := s.resolve(ctx, k)
 	if err != nil {
@@ -173,13 +176,36 @@ func (s *Server) findProtected(ctx context.Context, k *managedkey.Key) error {
 		if other.Source == wire.SourceWire || other.Public() != nil || !slices.ContainsFunc(other.Places(), here) {
 			continue
 		}
-		if _, err := s.find(ctx, other); err != nil && !isCode(err, wire.UnknownKey) {
-			e := wire.AsError(err)
-			return &wire.Error{Code: e.Code, RetryAfter: e.RetryAfter,
-				Message: "cannot tell whether this is the key that " + whoDefined(other) + " names " + other.Name() + ": " + e.Message}
+		if err := s.findOther(ctx, other); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// findProtectedInAWSKMS looks for the keys in AWS KMS that are not of the wire
+// and may be in the same account and region as k, which is.
+func (s *Server) findProtectedInAWSKMS(ctx context.Context, k *managedkey.Key) error {
+	for _, other := range s.state.Load().Keys.All() {
+		if other.Source == wire.SourceWire || other.Public() != nil || !managedkey.MaybeSameAccount(k, other) {
+			continue
+		}
+		if err := s.findOther(ctx, other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findOther looks for a key so that another can be told from it.
+func (s *Server) findOther(ctx context.Context, other *managedkey.Key) error {
+	_, err := s.find(ctx, other)
+	if err == nil || isCode(err, wire.UnknownKey) {
+		return nil
+	}
+	e := wire.AsError(err)
+	return &wire.Error{Code: e.Code, RetryAfter: e.RetryAfter,
+		Message: "cannot tell whether this is the key that " + whoDefined(other) + " names " + other.Name() + ": " + e.Message}
 }
 
 // resolve finds the token that a definition selects, without a login.

@@ -87,10 +87,7 @@ func writeManagedKey(h *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind == "awskms" {
-		return nil, vaultapi.BadRequest("managed keys of type awskms are not built yet")
-	}
-	definition, err := definitionOf(r.params, keyName(r))
+	definition, err := definitionOf(r.params, kind, keyName(r))
 	if err != nil {
 		return nil, err
 	}

@@ -17,42 +17,67 @@ var keyUsages = []string{"encrypt", "decrypt", "sign", "verify", "wrap", "unwrap
 // one frame.
 const maxField = 4096
 
-// definitionOf reads the fields of a key of type pkcs11. Whether they go
-// together is hsmd's to say.
-func definitionOf(p *vaultapi.Params, name string) (*wire.Definition, error) {
+// definitionOf reads the fields of a key. Whether they go together is hsmd's to
+// say.
+func definitionOf(p *vaultapi.Params, kind, name string) (*wire.Definition, error) {
 	d := &wire.Definition{
-		Type: "pkcs11", Name: name,
+		Type: kind, Name: name,
 		AllowGenerateKey: p.Bool("allow_generate_key", false),
 		AllowReplaceKey:  p.Bool("allow_replace_key", false),
 		AllowStoreKey:    p.Bool("allow_store_key", false),
 		AnyMount:         p.Bool("any_mount", false),
-		PKCS11: &wire.PKCS11Definition{
-			Library: p.String("library"), TokenLabel: p.String("token_label"), TokenSerial: p.String("token_serial"),
-			PIN: p.String("pin"), Login: p.String("login"), KeyLabel: p.String("key_label"), KeyID: p.String("key_id"),
-			KeyBits: p.Int("key_bits", 0), Curve: p.String("curve"),
-			ForceRWSession: p.Bool("force_rw_session", false), MaxParallel: p.Int("max_parallel", 0),
-		},
-	}
-	for _, field := range []string{"library", "token_label", "token_serial", "pin", "login", "key_label", "key_id", "curve"} {
-		if n := len(p.String(field)); n > maxField {
-			return nil, vaultapi.BadRequest("%s: a value of %d octets, where %d are possible", field, n, maxField)
-		}
 	}
 	var err error
-	if p.Has("slot") {
-		slot, bad := strconv.ParseUint(p.String("slot"), 10, 64)
-		if bad != nil {
-			return nil, vaultapi.BadRequest("slot must be the decimal number of a slot")
-		}
-		d.PKCS11.Slot = &slot
+	if kind == "awskms" {
+		d.AWSKMS, err = awsDefinitionOf(p)
+	} else {
+		d.PKCS11, err = pkcs11DefinitionOf(p)
 	}
-	if d.PKCS11.Mechanism, err = mechanismOf(p); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if d.Usages, err = usagesOf(p); err != nil {
 		return nil, err
 	}
 	return d, p.Err()
+}
+
+func pkcs11DefinitionOf(p *vaultapi.Params) (*wire.PKCS11Definition, error) {
+	d := &wire.PKCS11Definition{
+		Library: p.String("library"), TokenLabel: p.String("token_label"), TokenSerial: p.String("token_serial"),
+		PIN: p.String("pin"), Login: p.String("login"), KeyLabel: p.String("key_label"), KeyID: p.String("key_id"),
+		KeyBits: p.Int("key_bits", 0), Curve: p.String("curve"),
+		ForceRWSession: p.Bool("force_rw_session", false), MaxParallel: p.Int("max_parallel", 0),
+	}
+	if p.Has("slot") {
+		slot, bad := strconv.ParseUint(p.String("slot"), 10, 64)
+		if bad != nil {
+			return nil, vaultapi.BadRequest("slot must be the decimal number of a slot")
+		}
+		d.Slot = &slot
+	}
+	var err error
+	if d.Mechanism, err = mechanismOf(p); err != nil {
+		return nil, err
+	}
+	return d, boundedFields(p, "library", "token_label", "token_serial", "pin", "login", "key_label", "key_id", "curve")
+}
+
+func awsDefinitionOf(p *vaultapi.Params) (*wire.AWSKMSDefinition, error) {
+	return &wire.AWSKMSDefinition{
+		AccessKey: p.String("access_key"), SecretKey: p.String("secret_key"), Region: p.String("region"), Endpoint: p.String("endpoint"),
+		KMSKey: p.String("kms_key"), KeyType: p.String("key_type"), KeyBits: p.Int("key_bits", 0), Curve: p.String("curve"),
+		RequestsPerSecond: p.Int("requests_per_second", 0),
+	}, boundedFields(p, "access_key", "secret_key", "region", "endpoint", "kms_key", "key_type", "curve")
+}
+
+func boundedFields(p *vaultapi.Params, fields ...string) error {
+	for _, field := range fields {
+		if n := len(p.String(field)); n > maxField {
+			return vaultapi.BadRequest("%s: a value of %d octets, where %d are possible", field, n, maxField)
+		}
+	}
+	return nil
 }
 
 // mechanismOf reads a CKM number: "0x1041", or the decimal that reading gives.
@@ -90,7 +115,7 @@ func usagesOf(p *vaultapi.Params) ([]string, error) {
 }
 
 // describeKey is a definition as reading gives it: each field with the type
-// that it has, and no PIN.
+// that it has, and no PIN or credential.
 func describeKey(d *wire.Definition) map[string]any {
 	usages := d.Usages
 	if len(usages) == 0 {
@@ -100,6 +125,14 @@ func describeKey(d *wire.Definition) map[string]any {
 		"UUID": d.UUID, "name": d.Name, "type": d.Type, "usages": usages,
 		"allow_generate_key": d.AllowGenerateKey, "allow_replace_key": d.AllowReplaceKey,
 		"allow_store_key": d.AllowStoreKey, "any_mount": d.AnyMount,
+	}
+	if p := d.AWSKMS; p != nil {
+		data["access_key"], data["secret_key"] = "redacted", "redacted"
+		data["region"], data["endpoint"], data["kms_key"] = p.Region, p.Endpoint, p.KMSKey
+		data["key_type"], data["key_bits"], data["curve"] = p.KeyType, p.KeyBits, p.Curve
+		if p.RequestsPerSecond != 0 {
+			data["requests_per_second"] = p.RequestsPerSecond
+		}
 	}
 	if p := d.PKCS11; p != nil {
 		data["library"], data["pin"] = p.Library, "redacted"

@@ -9,3 +9,15 @@ managed_key "awskms" "b" {
   key_type = "RSA"
   curve    = "P256"
 }
+managed_key "awskms" "c" {
+  kms_key             = "alias/c"
+  key_type            = "ml-dsa-65"
+  key_bits            = 65
+  access_key          = "env:KEY"
+  endpoint            = "http://kms.example.com"
+  requests_per_second = 0
+}
+wire_keys {
+  libraries = []
+  endpoints = ["https://kms.example.com/path", "http://127.0.0.1:4566"]
+}

@@ -41,6 +41,8 @@ client "operators" {
 wire_keys {
   libraries = ["softhsm"]
   max_keys  = 7
+  regions   = ["eu-west-1"]
+  endpoints = ["https://kms.example.com"]
 }
 
 internal_keys {
@@ -106,4 +108,21 @@ managed_key "pkcs11" "luna" {
     login     = "none"
     key_label = "luna-backup"
   }
+}
+
+managed_key "awskms" "cloud" {
+  kms_key             = "alias/cloud"
+  key_type            = "rsa"
+  key_bits            = "2048"
+  region              = "eu-west-1"
+  requests_per_second = 100
+}
+
+managed_key "awskms" "cloud-pq" {
+  access_key         = "env:AWS_KEY"
+  secret_key         = "file:/run/credentials/hsmd.service/aws-secret"
+  endpoint           = "http://127.0.0.1:4566"
+  kms_key            = "alias/cloud-pq"
+  key_type           = "ml-dsa-65"
+  allow_generate_key = true
 }

@@ -1,0 +1,66 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// awsKeyTypes are the values of key_type, as they are spelled here; other cases
+// are taken too.
+var awsKeyTypes = []string{"RSA", "ECDSA", "Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"}
+
+// AWSKeyType gives a key_type as it is spelled, or it as it is where it is none.
+func AWSKeyType(s string) string {
+	for _, known := range awsKeyTypes {
+		if strings.EqualFold(s, known) {
+			return known
+		}
+	}
+	return s
+}
+
+func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
+	if generate && k.KMSKey != "" && !strings.HasPrefix(k.KMSKey, "alias/") {
+		c.faultf(p, "kms_key", `with allow_generate_key, kms_key must be an alias: "alias/…"`)
+	}
+	if p.Has("access_key") != p.Has("secret_key") {
+		c.faultf(p, "", "access_key and secret_key go together; without both, hsmd uses the credentials that it finds in its surroundings")
+	}
+	if k.SecretKey.IsSet() && k.SecretKey.Reference() == "" {
+		c.warnf(p, "secret_key", `the secret key stands in this file; "file:/path" or "env:NAME" would keep it out`)
+	}
+	c.endpoint(p, "endpoint", k.Endpoint)
+	k.KeyType = AWSKeyType(k.KeyType)
+	switch k.KeyType {
+	case "":
+	case "RSA":
+		c.notWith(p, "curve", "key_type RSA")
+		c.keyBits(p, k.KeyBits, true, 2048, 3072, 4096)
+	case "ECDSA":
+		c.notWith(p, "key_bits", "key_type ECDSA")
+		c.curve(p, k.Curve, generate)
+	case "Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87":
+		c.notWith(p, "key_bits", "key_type "+k.KeyType)
+		c.notWith(p, "curve", "key_type "+k.KeyType)
+	default:
+		c.oneOf(p, "key_type", k.KeyType, awsKeyTypes...)
+	}
+}
+
+func (c checker) endpoint(p Place, attr, endpoint string) {
+	if endpoint != "" && !SafeEndpoint(endpoint) {
+		c.faultf(p, attr, `%s %q: must begin with "https://" ("http://" only with an address of this machine) and have no path, query or user`, attr, endpoint)
+	}
+}
+
+// SafeEndpoint reports whether a URL is one that KMS can be asked at: over TLS,
+// but on this machine.
+func SafeEndpoint(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,191 @@
+package awskms_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsmpki/hsmpki/hsmd/awskms"
+	"github.com/hsmpki/hsmpki/test/fakekms"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// TestCase49_Refusals: why KMS does not sign is told apart, and not tried again.
+func TestCase49_Refusals(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		set   func(*fakekms.Server, string)
+		code  wire.Code
+		words string
+	}{
+		{"disabled", func(s *fakekms.Server, arn string) { s.SetState(arn, "Disabled") }, wire.Denied, "is disabled"},
+		{"pending deletion", func(s *fakekms.Server, arn string) { s.SetState(arn, "PendingDeletion") }, wire.Denied, "pending deletion"},
+		{"access denied", func(s *fakekms.Server, _ string) { s.Deny("Sign", true) }, wire.Denied, "no resource-based policy"},
+		{"expired credentials", func(s *fakekms.Server, _ string) { s.Expire(100) }, wire.LoginRefused, "have expired"},
+		{"key is gone", func(s *fakekms.Server, _ string) { s.Fail("Sign", "NotFoundException", 1) }, wire.UnknownKey, "no such key"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t, awskms.Config{})
+			key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+			b.define("k", "ECDSA", nil)
+			b.find("k")
+			test.set(b.kms, key.ARN)
+			_, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x"))
+			b.want("signing", err, test.code, test.words, "request ")
+			if n := b.kms.Count("Sign"); n != 1 {
+				t.Errorf("asked %d times", n)
+			}
+		})
+	}
+}
+
+// TestCase49_RefusedWhileLooking: a key that may not be used is not replaced by
+// a new one.
+func TestCase49_RefusedWhileLooking(t *testing.T) {
+	for _, state := range []string{"Disabled", "PendingDeletion"} {
+		b := newBench(t, awskms.Config{})
+		b.kms.SetState(b.kms.MakeKey("ECC_NIST_P256", "alias/k").ARN, state)
+		b.define("k", "ECDSA", nil)
+		_, err := b.generate(t.Context(), "k")
+		b.want(state, err, wire.Denied)
+		if len(b.kms.Keys()) != 1 {
+			t.Errorf("%s: another key was made", state)
+		}
+	}
+}
+
+// TestCase49_ExpiredOnce: credentials of the environment are asked for anew, once.
+func TestCase49_ExpiredOnce(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	for _, v := range b.kms.Env() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", func(d *wire.AWSKMSDefinition) { d.AccessKey, d.SecretKey, d.Region, d.Endpoint = "", "", "", "" })
+	b.find("k")
+	b.kms.Expire(1)
+	if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
+		t.Error(err)
+	}
+	b.kms.Expire(100)
+	_, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x"))
+	b.want("expired again", err, wire.LoginRefused)
+	if n := b.kms.Count("Sign"); n != 4 {
+		t.Errorf("asked %d times, want 2 and 2", n)
+	}
+}
+
+// TestWrongCredentials are told from all else.
+func TestWrongCredentials(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	b.define("k", "ECDSA", func(d *wire.AWSKMSDefinition) { d.SecretKey = "another" })
+	b.want("a wrong secret", b.find("k").Fault.Err(), wire.LoginRefused, "secret key")
+}
+
+// TestCase50_WhatKMSCannotDo never reaches it.
+func TestCase50_WhatKMSCannotDo(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	p384 := b.kms.MakeKey("ECC_NIST_P384", "alias/p384")
+	ed := b.kms.MakeKey("ECC_NIST_EDWARDS25519", "alias/ed")
+	b.define("p384", "ECDSA", func(d *wire.AWSKMSDefinition) { d.Curve = "P384" })
+	b.define("ed", "Ed25519", nil)
+	_, err := b.sign(t.Context(), "p384", p384.SPKI, wire.ECDSAP256SHA256, []byte("x"))
+	b.want("P-384 with SHA-256", err, wire.Invalid, "does not sign with")
+	_, err = b.sign(t.Context(), "ed", ed.SPKI, wire.Ed25519, make([]byte, 4097))
+	b.want("4,097 octets", err, wire.Invalid, "at most 4096 octets")
+	if n := b.kms.Count("Sign"); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+	longest := make([]byte, 4096)
+	signature, err := b.sign(t.Context(), "ed", ed.SPKI, wire.Ed25519, longest)
+	if err != nil || !verified(t, ed.SPKI, wire.Ed25519, longest, signature) {
+		t.Errorf("4,096 octets: %v", err)
+	}
+	b.define("other", "ECDSA", func(d *wire.AWSKMSDefinition) { d.KMSKey = "alias/p384" })
+	b.want("another curve than defined", b.find("other").Fault.Err(), wire.Invalid, "ECC_NIST_P384", "ECC_NIST_P256")
+}
+
+// TestCase51_BlackHole: nobody waits longer than he said.
+func TestCase51_BlackHole(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", nil)
+	b.find("k")
+	b.kms.BlackHole(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := b.sign(ctx, "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x"))
+	b.want("a black hole", err, wire.Unavailable, "no answer in time")
+	b.kms.BlackHole(false)
+	if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPassingFaults: what is KMS's fault, or the network's, is asked again.
+func TestPassingFaults(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", nil)
+	b.kms.Lose("DescribeKey", 1)
+	b.kms.Fail("Sign", "KMSInternalException", 2)
+	if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
+		t.Error(err)
+	}
+	b.kms.Fail("Sign", "KMSInternalException", 100)
+	_, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x"))
+	b.want("KMS is at fault", err, wire.Unavailable, "KMSInternalException")
+}
+
+// TestRequestIDs: each signature's line has KMS's request id, and no message.
+func TestRequestIDs(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	key := b.kms.MakeKey("ECC_NIST_EDWARDS25519", "alias/k")
+	b.define("k", "Ed25519", nil)
+	message := []byte("not-for-the-log")
+	if _, err := b.sign(t.Context(), "k", key.SPKI, wire.Ed25519, message); err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range b.kms.Calls() {
+		if call.Operation == "Sign" && !strings.Contains(b.log.String(), "request_id="+call.RequestID+" context=\"pki/ request-1\"") {
+			t.Errorf("request %s is not in the log:\n%s", call.RequestID, b.log)
+		}
+	}
+	b.kms.Fail("Sign", "ValidationException", 1)
+	_, err := b.sign(t.Context(), "k", key.SPKI, wire.Ed25519, message)
+	b.want("a ValidationException, which may echo the message", err, wire.Invalid)
+	if strings.Contains(err.Error()+b.log.String(), string(message)) || bytes.Contains([]byte(err.Error()), []byte("switched on")) {
+		t.Errorf("the text of a ValidationException is told: %v", err)
+	}
+}
+
+// TestCase51_NotWaitedFor: after some tries nobody waits for a KMS that is
+// silent, however many ask; and it is found again.
+func TestCase51_NotWaitedFor(t *testing.T) {
+	b := newBench(t, awskms.Config{Patience: 200 * time.Millisecond})
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", nil)
+	b.find("k")
+	b.kms.BlackHole(true)
+	sign := func() error {
+		_, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x"))
+		return err
+	}
+	b.want("the first", sign(), wire.Unavailable)
+	before := b.kms.Count("Sign")
+	for range 1000 {
+		b.want("a later one", sign(), wire.Unavailable)
+	}
+	if n := b.kms.Count("Sign") - before; n > 50 {
+		t.Errorf("%d of 1000 requests waited for KMS", n)
+	}
+	b.kms.BlackHole(false)
+	for end := time.Now().Add(30 * time.Second); sign() != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("KMS is not found again")
+		}
+	}
+}
