@@ -167,18 +167,20 @@ const lookTime = 10 * time.Second
 func (r *reloading) look(ctx context.Context, state *server.State) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	var mu sync.Mutex
-	var looking sync.WaitGroup
+	unseen := map[wire.Service]bool{}
 	for _, l := range state.Libraries {
-		if _, seen := r.views[l.Backend]; seen {
-			continue
+		if _, seen := r.views[l.Backend]; !seen {
+			unseen[l.Backend] = true
 		}
-		r.views[l.Backend] = view{}
+	}
+	var mu sync.Mutex // over r.views
+	var looking sync.WaitGroup
+	for backend := range unseen {
 		looking.Go(func() {
-			seen := viewOf(l.Backend.Status(ctx, &wire.StatusRequest{}))
+			seen := viewOf(backend.Status(ctx, &wire.StatusRequest{}))
 			mu.Lock()
 			defer mu.Unlock()
-			r.views[l.Backend] = seen
+			r.views[backend] = seen
 		})
 	}
 	looking.Wait()
