@@ -10,6 +10,7 @@ import (
 	"github.com/hsmpki/hsmpki/test/check"
 	"github.com/hsmpki/hsmpki/test/daemon"
 	"github.com/hsmpki/hsmpki/test/fakekms"
+	"github.com/hsmpki/hsmpki/test/hostilemodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -128,4 +129,35 @@ func TestCase51_TokensGoOn(t *testing.T) {
 	eventually(t, "AWS KMS signs again", func() bool {
 		return cloud.ask(func(r *wire.SignRequest) { r.Message = ofCloud }) == nil
 	})
+}
+
+// TestAWSCredentialsStayInHSMD: hsmd finds its credentials in the environment; a
+// library that is loaded does not.
+func TestAWSCredentialsStayInHSMD(t *testing.T) {
+	kms := fakekms.Start(t)
+	for _, pair := range kms.Env() {
+		name, value, _ := strings.Cut(pair, "=")
+		t.Setenv(name, value)
+	}
+	m := hostilemodule.New(t, "environment AWS_SECRET_ACCESS_KEY")
+	own := `
+managed_key "awskms" "own" {
+  kms_key            = "alias/own"
+  key_type           = "ECDSA"
+  curve              = "P256"
+  allow_generate_key = true
+}`
+	h := daemon.NewHSMD(t, daemon.Library("hostile", m.Library, m.Env)+own)
+	h.Start()
+	c := wireClient(t, h.Socket)
+	signerOf(t, c, "own")
+	if _, err := c.Test(t.Context(), &wire.TestRequest{Key: "own"}); err != nil {
+		t.Errorf("with hsmd's own credentials: %v", err)
+	}
+	if _, err := c.Status(t.Context(), &wire.StatusRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(m.Results(t)); !strings.Contains(got, "{environment AWS_SECRET_ACCESS_KEY initializing No such file or directory}") {
+		t.Errorf("a library in hsmd's worker: %s", got)
+	}
 }

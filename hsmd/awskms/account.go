@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -25,11 +24,7 @@ import (
 type identity struct{ accessKey, secretKey, region, endpoint string }
 
 func identityOf(d *wire.AWSKMSDefinition) identity {
-	region := d.Region
-	if a, err := arn.Parse(d.KMSKey); err == nil && region == "" {
-		region = a.Region
-	}
-	return identity{d.AccessKey, d.SecretKey, region, d.Endpoint}
+	return identity{d.AccessKey, d.SecretKey, d.Region, d.Endpoint}
 }
 
 const (

@@ -29,6 +29,7 @@ type presence struct {
 
 	mu     sync.Mutex
 	silent int       // tries in a row
+	since  time.Time // when the first of them ended
 	again  time.Time // when the next request may look
 	why    error
 }
@@ -42,7 +43,7 @@ func (p *presence) enter(ctx context.Context) error {
 	if p.silent >= silences {
 		if now.Before(p.again) {
 			defer p.mu.Unlock()
-			return &wire.Error{Code: wire.Unavailable, RetryAfter: lookEvery, Message: fmt.Sprintf("AWS KMS does not answer, and is not waited for: %v", p.why)}
+			return p.refusal()
 		}
 		p.again = now.Add(lookEvery)
 	}
@@ -72,9 +73,15 @@ func (p *presence) leave(err error, gaveUp bool) {
 		p.silent = 0
 		return
 	}
-	p.silent++
+	if p.silent++; p.silent == 1 {
+		p.since = time.Now()
+	}
 	p.again, p.why = time.Now().Add(lookEvery), err
 	if errors.Is(err, context.DeadlineExceeded) {
 		p.why = context.DeadlineExceeded
 	}
+}
+
+func (p *presence) refusal() error {
+	return &wire.Error{Code: wire.Unavailable, RetryAfter: lookEvery, Message: fmt.Sprintf("AWS KMS does not answer, and is not waited for: %v", p.why)}
 }

@@ -179,6 +179,10 @@ func TestCase51_NotWaitedFor(t *testing.T) {
 	for range 1000 {
 		b.want("a later one", sign(), wire.Unavailable)
 	}
+	status, err := b.service.Status(t.Context(), &wire.StatusRequest{})
+	if err != nil || len(status.Libraries) != 1 || status.Libraries[0].Fault == nil || status.Libraries[0].Away[0].Token != fakekms.Region {
+		t.Errorf("the status is %+v, %v", status, err)
+	}
 	if n := b.kms.Count("Sign") - before; n > 50 {
 		t.Errorf("%d of 1000 requests waited for KMS", n)
 	}
@@ -187,5 +191,9 @@ func TestCase51_NotWaitedFor(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("KMS is not found again")
 		}
+	}
+	status, err = b.service.Status(t.Context(), &wire.StatusRequest{})
+	if err != nil || status.Libraries[0].Fault != nil || status.Libraries[0].Tokens[0].Label != fakekms.Region {
+		t.Errorf("the status is %+v, %v", status, err)
 	}
 }

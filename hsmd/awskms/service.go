@@ -165,11 +165,6 @@ func (s *Service) described(handle string) ([]*key, error) {
 	return keys, nil
 }
 
-// Status implements [wire.Service]. KMS has no libraries and tokens.
-func (s *Service) Status(context.Context, *wire.StatusRequest) (*wire.StatusResponse, error) {
-	return &wire.StatusResponse{}, nil
-}
-
 // Test implements [wire.Service]. Test messages are made by hsmd's server, where
 // the rule about what they look like is.
 func (s *Service) Test(context.Context, *wire.TestRequest) (*wire.TestResponse, error) {

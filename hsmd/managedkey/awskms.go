@@ -35,9 +35,21 @@ func awsFromConfig(k *config.AWSKMSKey) (d *wire.AWSKMSDefinition, attr string, 
 func normaliseAWSKMS(d *wire.AWSKMSDefinition) {
 	d.KeyType = config.AWSKeyType(d.KeyType)
 	d.Endpoint = strings.TrimSuffix(d.Endpoint, "/")
+	if region := regionOf(d.KMSKey); d.Region == "" {
+		d.Region = region
+	}
 	if bits := curveBits[d.Curve]; bits != 0 && d.KeyBits == bits {
 		d.KeyBits = 0
 	}
+}
+
+// regionOf gives the region in an ARN, "arn:aws:kms:REGION:ACCOUNT:key/ID"; empty
+// for what is none.
+func regionOf(kmsKey string) string {
+	if parts := strings.SplitN(kmsKey, ":", 6); len(parts) == 6 && parts[0] == "arn" {
+		return parts[3]
+	}
+	return ""
 }
 
 func checkAWSKMS(d *wire.AWSKMSDefinition, generate bool) string {
@@ -49,6 +61,8 @@ func checkAWSKMS(d *wire.AWSKMSDefinition, generate bool) string {
 	switch {
 	case d.KMSKey == "":
 		return "kms_key is missing"
+	case regionOf(d.KMSKey) != "" && regionOf(d.KMSKey) != d.Region:
+		return "kms_key is in region " + regionOf(d.KMSKey) + ", and region says " + d.Region
 	case generate && !strings.HasPrefix(d.KMSKey, "alias/"):
 		return `a key that may be generated needs an alias as kms_key: "alias/…"`
 	case strings.HasPrefix(d.KMSKey, "alias/aws/"):

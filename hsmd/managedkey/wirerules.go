@@ -22,7 +22,11 @@ func NewWireRules(c *config.WireKeys) *WireRules {
 	if c == nil {
 		return nil
 	}
-	return &WireRules{libraries: c.Libraries, tokens: c.Tokens, regions: c.Regions, endpoints: c.Endpoints, maxKeys: c.MaxKeys}
+	r := &WireRules{libraries: c.Libraries, tokens: c.Tokens, regions: c.Regions, maxKeys: c.MaxKeys}
+	for _, e := range c.Endpoints {
+		r.endpoints = append(r.endpoints, strings.TrimSuffix(e, "/"))
+	}
+	return r
 }
 
 // AllowLibrary says whether a key of the named library may be defined. On nil

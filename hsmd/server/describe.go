@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/hsmpki/hsmpki/hsmd/grant"
@@ -78,9 +79,14 @@ func (c *session) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.Stat
 	if !g.Has(grant.Status) {
 		return nil, c.refused(grant.Status, "")
 	}
-	answer := &wire.StatusResponse{Version: c.srv.version, Started: c.srv.started.Unix(), Libraries: make([]wire.LibraryStatus, len(state.Libraries))}
+	answer := &wire.StatusResponse{Version: c.srv.version, Started: c.srv.started.Unix()}
+	libraries := state.Libraries
+	if slices.ContainsFunc(state.Keys.All(), func(k *managedkey.Key) bool { return k.Definition.AWSKMS != nil }) {
+		libraries = append(slices.Clone(libraries), state.AWSKMS)
+	}
+	answer.Libraries = make([]wire.LibraryStatus, len(libraries))
 	var running sync.WaitGroup
-	for i, l := range state.Libraries {
+	for i, l := range libraries {
 		running.Go(func() { answer.Libraries[i] = libraryStatus(ctx, l) })
 	}
 	running.Wait()

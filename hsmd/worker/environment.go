@@ -30,7 +30,7 @@ func environment(own []string, l Library) ([]string, error) {
 		_, replaced := l.Env[name]
 		switch {
 		case replaced, slices.Contains(l.Withheld, name), name == "NOTIFY_SOCKET", name == "CREDENTIALS_DIRECTORY", name == ordersName,
-			strings.HasPrefix(name, "LISTEN_"), strings.HasPrefix(name, "LD_"), strings.HasPrefix(name, "WATCHDOG_"):
+			strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "LISTEN_"), strings.HasPrefix(name, "LD_"), strings.HasPrefix(name, "WATCHDOG_"):
 			continue
 		}
 		out = append(out, pair)
