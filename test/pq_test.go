@@ -19,6 +19,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/test/check"
 	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/fakekms"
 	"github.com/hsmpki/hsmpki/test/faultmodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 )
@@ -40,13 +41,24 @@ func startPQ(t *testing.T) (*daemon.Pair, *faultmodule.Module) {
 	return &daemon.Pair{Token: token, HSMD: h, PKID: p}, module
 }
 
-// pqKeys are definitions of CA keys, by their names in a chain.
+// pqKeys are definitions of CA keys on the token, by their names in a chain.
 var pqKeys = map[string]map[string]any{
 	"P-256":     {"mechanism": "0x1041", "curve": "P256"},
 	"P-384":     {"mechanism": "0x1041", "curve": "P384"},
 	"ML-DSA-44": {"mechanism": "0x001D", "key_bits": 44},
 	"ML-DSA-65": {"mechanism": "0x001D", "key_bits": 65},
 	"ML-DSA-87": {"mechanism": "0x001D", "key_bits": 87},
+}
+
+// inKMS defines a key in AWS KMS, of a kind in pqKeys.
+func inKMS(t *testing.T, p *daemon.Pair, kms *fakekms.Server, name, kind string) {
+	t.Helper()
+	d := map[string]any{"access_key": fakekms.AccessKey, "secret_key": fakekms.SecretKey, "region": fakekms.Region, "endpoint": kms.URL,
+		"kms_key": "alias/" + name, "key_type": kind, "allow_generate_key": true, "any_mount": true}
+	if curve, ok := strings.CutPrefix(kind, "P-"); ok {
+		d["key_type"], d["curve"] = "ECDSA", "P"+curve
+	}
+	p.PKID.Must(t, "POST", "sys/managed-keys/awskms/"+name, d)
 }
 
 // verified is what pqverify says.
@@ -59,18 +71,36 @@ type verified struct {
 // ECDSA, with their CRLs and OCSP answers, judged by a program that shares no
 // code with ours.
 func TestPostQuantumCA(t *testing.T) {
+	p, _ := startPQ(t)
+	chains(t, p, func(name, kind string) { managedKey(t, p, name, "", pqKeys[kind]) })
+}
+
+// TestPostQuantumCAInKMS is the same with the keys in AWS KMS, which is given μ.
+func TestPostQuantumCAInKMS(t *testing.T) {
+	kms, token := fakekms.Start(t), softhsm.New(t)
+	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+fmt.Sprintf("wire_keys {\n  libraries = [\"*\"]\n  regions = [%q]\n  endpoints = [%q]\n}\n", fakekms.Region, kms.URL))
+	h.Start()
+	pkid := daemon.NewPKID(t, h, "")
+	pkid.Start()
+	p := &daemon.Pair{Token: token, HSMD: h, PKID: pkid}
+	chains(t, p, func(name, kind string) { inKMS(t, p, kms, name, kind) })
+	longList(t, p.PKID, "root0", parse(t, string(p.PKID.Must(t, "GET", "root0/ca/pem", nil).Body)))
+}
+
+// chains has CAs built with keys that define defines, and judged.
+func chains(t *testing.T, p *daemon.Pair, define func(name, kind string)) {
+	t.Helper()
 	pqverify := filepath.Join(t.TempDir(), "pqverify")
 	if out, err := exec.Command("go", "build", "-o", pqverify, "./pqverify").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	p, _ := startPQ(t)
 	for i, chain := range [][3]string{
 		{"ML-DSA-87", "ML-DSA-65", "ML-DSA-44"}, // root, issuing CA, end entity
 		{"ML-DSA-65", "P-256", "ML-DSA-87"},
 		{"P-384", "ML-DSA-44", "P-256"},
 	} {
 		t.Run(strings.Join(chain[:], ","), func(t *testing.T) {
-			c := &pqChain{p: p, kinds: chain, root: fmt.Sprintf("root%d", i), issuing: fmt.Sprintf("pki%d", i), verify: pqverify, dir: t.TempDir()}
+			c := &pqChain{p: p, define: define, kinds: chain, root: fmt.Sprintf("root%d", i), issuing: fmt.Sprintf("pki%d", i), verify: pqverify, dir: t.TempDir()}
 			c.build(t)
 			c.judge(t)
 		})
@@ -83,6 +113,7 @@ func TestPostQuantumCA(t *testing.T) {
 // pqChain is a root and an issuing CA in a mount each.
 type pqChain struct {
 	p             *daemon.Pair
+	define        func(name, kind string)
 	kinds         [3]string
 	root, issuing string
 	verify, dir   string
@@ -91,7 +122,7 @@ type pqChain struct {
 func (c *pqChain) build(t *testing.T) {
 	t.Helper()
 	for i, mount := range []string{c.root, c.issuing} {
-		managedKey(t, c.p, mount, "", pqKeys[c.kinds[i]])
+		c.define(mount, c.kinds[i])
 		c.p.PKID.Must(t, "POST", "sys/mounts/"+mount, map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": "87600h"}})
 	}
 	root := c.p.PKID.Must(t, "POST", c.root+"/root/generate/kms", map[string]any{"managed_key_name": c.root, "common_name": "Root", "ttl": "87600h", "max_path_length": 1})
@@ -237,75 +268,6 @@ func holds(t *testing.T, issued *daemon.Answer, leaf *x509.Certificate) {
 	default:
 		t.Errorf("a private key of type %s", kind)
 	}
-}
-
-// TestPostQuantumRequests: what the API has of ML-DSA beside a chain.
-func TestPostQuantumRequests(t *testing.T) {
-	p, module := startPQ(t)
-	p.PKID.Must(t, "POST", "sys/mounts/pki", map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": "87600h"}})
-	p.PKID.Refused(t, "POST", "pki/root/generate/internal", map[string]any{"common_name": "Root", "key_type": "ml-dsa", "key_bits": 66}, 400, "key_bits must be 44, 65 or 87")
-	p.PKID.Refused(t, "POST", "sys/managed-keys/pkcs11/x", map[string]any{"library": "softhsm", "token_label": p.Token.Label, "pin": p.Token.PIN, "key_label": "x",
-		"mechanism": "0x001D", "key_bits": 66, "allow_generate_key": true}, 400, "44, 65 or 87")
-
-	// A key that hsmd names; a hash and a padding that mean nothing to it.
-	root := parse(t, p.PKID.Must(t, "POST", "pki/root/generate/internal", map[string]any{"common_name": "Root", "key_type": "ml-dsa",
-		"signature_bits": 384, "use_pss": true, "ttl": "8760h"}).String(t, "certificate"))
-	if root.SignatureAlgorithm != x509.MLDSA65 {
-		t.Errorf("signed with %s", root.SignatureAlgorithm)
-	}
-	issuer := p.PKID.Must(t, "GET", "pki/issuer/default", nil)
-	if got := issuer.String(t, "revocation_signature_algorithm"); got != "ML-DSA-65" {
-		t.Errorf("CRLs are signed with %s", got)
-	}
-	p.PKID.Must(t, "POST", "pki/issuer/default", map[string]any{"revocation_signature_algorithm": "ml-dsa-65"})
-	p.PKID.Refused(t, "POST", "pki/issuer/default", map[string]any{"revocation_signature_algorithm": "ML-DSA-44"}, 400, "signs with ML-DSA-65 only")
-	p.PKID.Refused(t, "POST", "pki/issuer/default", map[string]any{"revocation_signature_algorithm": "SHA256WithRSA"}, 400, "cannot sign with SHA256WithRSA")
-
-	// Vault's default role has key usages that an ML-DSA key must not have.
-	p.PKID.Must(t, "POST", "pki/roles/web", map[string]any{"allow_any_name": true, "key_type": "ml-dsa", "signature_bits": 256, "use_pss": true})
-	role := p.PKID.Must(t, "GET", "pki/roles/web", nil)
-	if got := fmt.Sprint(role.Data["key_type"], role.Data["key_bits"], role.Data["signature_bits"]); got != "ml-dsa65 0" {
-		t.Errorf("the role has %s", got)
-	}
-	issued := p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com", "ttl": "1h"})
-	leaf := parse(t, issued.String(t, "certificate"))
-	holds(t, issued, leaf)
-	if err := leaf.CheckSignatureFrom(root); err != nil || leaf.KeyUsage != x509.KeyUsageDigitalSignature {
-		t.Errorf("%v, key usage %b", err, leaf.KeyUsage)
-	}
-	weaker, err := mldsa.GenerateKey(mldsa.MLDSA44())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.PKID.Refused(t, "POST", "pki/sign/web", map[string]any{"csr": requestBy(t, weaker, "www.example.com")}, 400, "ML-DSA-65 at least")
-	verbatim := p.PKID.Must(t, "POST", "pki/sign-verbatim", map[string]any{"csr": requestBy(t, weaker, "www.example.com"), "ttl": "1h"})
-	if leaf := parse(t, verbatim.String(t, "certificate")); leaf.KeyUsage != x509.KeyUsageDigitalSignature || !weaker.PublicKey().Equal(leaf.PublicKey) {
-		t.Errorf("verbatim: key usage %b", leaf.KeyUsage)
-	}
-
-	// A signature that does not verify stays in hsmd.
-	module.Set(t, faultmodule.Flip("C_Sign").Nth(1))
-	p.PKID.Refused(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com"}, 500, "the token made a signature with key")
-	p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "www.example.com"})
-	module.Set(t)
-
-	// A CRL that goes in parts, and is held whole on its way.
-	longList(t, p.PKID, "pki", root)
-
-	// By the commands.
-	run := func(words string, args ...string) {
-		t.Helper()
-		cmd := exec.Command(filepath.Join(daemon.Bin(t), args[0]), args[1:]...)
-		cmd.Env = append(os.Environ(), p.PKID.Env()...)
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), words) {
-			t.Errorf("%v: %v, want %q in\n%s", args, err, words, out)
-		}
-	}
-	run("The CA works", "pkid", "quickstart", "-cn=Quick", "-mount=quick", "-library=softhsm", "-token-label="+p.Token.Label, "-pin="+p.Token.PIN, "-key-type=ML-DSA-44")
-	run("The CA works", "pkid", "quickstart", "-cn=Internal", "-mount=internal", "-key-type=ML-DSA-87")
-	run("ML-DSA-44, quick", "pkid", "ca", "-mount=quick")
-	run("ML-DSA-87", "hsmd", "key", "list", "-find", "-address="+p.HSMD.Socket)
-	check.CA(t, p)
 }
 
 // TestVerifierSharesNothing: pqverify imports the standard library alone.
