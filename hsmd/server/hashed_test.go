@@ -14,6 +14,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/backendtest"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/test/faultmodule"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
@@ -48,7 +49,7 @@ managed_key "pkcs11" "rsa" {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, _ := serveLibrary(t, cfg)
+	client, _, _ := serveLibrary(t, cfg)
 	made := must[*wire.GenerateResponse](t)(client.Generate(ctx, &wire.GenerateRequest{Key: "rsa", ID: "x"}))
 	if len(made.Key.Schemes) != 3 || len(made.Key.Hashed) != 0 {
 		t.Errorf("hsmd tells its client the schemes %v, and that the token hashes %v", made.Key.Schemes, made.Key.Hashed)
@@ -100,20 +101,15 @@ managed_key "pkcs11" "rsa" {
 	}
 }
 
-// TestCopiesThatHash: a long message goes to a copy that hashes where all do, and
-// a digest to another where one takes it.
-func TestCopiesThatHash(t *testing.T) {
+// hashingCopies is a configuration of an RSA key that is on two tokens of a module.
+func hashingCopies(t *testing.T) (cfg *config.HSMD, module *faultmodule.Module, key *rsa.PrivateKey, second *softhsm.Token) {
+	t.Helper()
 	store := softhsm.NewStore(t)
 	first, second := store.Add(t, "first"), store.Add(t, "second")
-	key := must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
-	path := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(path, x509.MarshalPKCS1PrivateKey(key), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, token := range []*softhsm.Token{first, second} {
-		token.Tool(t, "--write-object", path, "--type", "privkey", "--label", "rsa", "--id", "01", "--usage-sign")
-	}
-	module := faultmodule.New(t, store.Library)
+	key = must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
+	putRSA(t, first, key)
+	putRSA(t, second, key)
+	module = faultmodule.New(t, store.Library)
 	t.Setenv("SOFTHSM2_CONF", store.Conf)
 	for name, value := range module.Env {
 		t.Setenv(name, value)
@@ -138,6 +134,22 @@ managed_key "pkcs11" "rsa" {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cfg, module, key, second
+}
+
+func putRSA(t *testing.T, token *softhsm.Token, key *rsa.PrivateKey) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, x509.MarshalPKCS1PrivateKey(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token.Tool(t, "--write-object", path, "--type", "privkey", "--label", "rsa", "--id", "01", "--usage-sign")
+}
+
+// TestCopiesThatHash: a long message goes to a copy that hashes where all do, and
+// a digest to another where one takes it.
+func TestCopiesThatHash(t *testing.T) {
+	cfg, module, key, _ := hashingCopies(t)
 	_, list := messages(t, x509.SHA256WithRSA, key, time.Now())
 	spki := der(t, key)
 	for name, c := range map[string]struct {
@@ -148,7 +160,7 @@ managed_key "pkcs11" "rsa" {
 		"one hashes": {[]faultmodule.Fault{faultmodule.Return("C_Sign", 0x70).Nth(1)}, false}, // CKR_MECHANISM_INVALID
 	} {
 		module.Set(t, c.faults...)
-		client, log := serveLibrary(t, cfg)
+		client, log, _ := serveLibrary(t, cfg)
 		info := must[*wire.DescribeResponse](t)(client.Describe(ctx, &wire.DescribeRequest{Key: "rsa", Find: true})).Keys[0]
 		if !bytes.Equal(info.PublicKey, spki) || len(info.Copies) != 2 || !info.Copies[0].Found || !info.Copies[1].Found {
 			t.Fatalf("%s: %+v, %s", name, info, log)
@@ -170,6 +182,36 @@ managed_key "pkcs11" "rsa" {
 			if copy.Fault != nil || copy.UnderWay != 0 {
 				t.Errorf("%s: %+v", name, copy)
 			}
+		}
+	}
+}
+
+// TestNoOtherPairForALongMessage: a token gets another key pair under the name,
+// and hsmd has found it there and not compared it yet. A long message does not go
+// to it.
+func TestNoOtherPairForALongMessage(t *testing.T) {
+	cfg, module, key, second := hashingCopies(t)
+	module.Set(t, faultmodule.Mechanisms(0x40))
+	client, _, srv := serveLibrary(t, cfg)
+	must[*wire.DescribeResponse](t)(client.Describe(ctx, &wire.DescribeRequest{Key: "rsa", Find: true}))
+	other := must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
+	second.Tool(t, "--delete-object", "--type", "privkey", "--label", "rsa")
+	putRSA(t, second, other)
+	place := srv.State().Keys.Lookup("rsa").Copies[1]
+	seen := must[*wire.DescribeResponse](t)(place.Library.Backend.Describe(ctx, &wire.DescribeRequest{Key: place.Handle, Find: true})).Keys[0]
+	found := must[*managedkey.Public](t)(managedkey.NewPublic(&place.Definition, seen.PublicKey))
+	if err := found.Offered(seen.Schemes, seen.Hashed); err != nil || !bytes.Equal(seen.PublicKey, der(t, other)) {
+		t.Fatalf("%+v, %v", seen, err)
+	}
+	place.Found(found)
+	_, list := messages(t, x509.SHA256WithRSA, key, time.Now())
+	for range 4 {
+		answer, err := client.Sign(ctx, &wire.SignRequest{Key: "rsa", SPKI: spkiID(t, key.Public()), Scheme: wire.RSAPKCS1SHA256, Parts: bytes.NewReader(list)})
+		if err == nil {
+			err = backendtest.Verify(der(t, key), wire.RSAPKCS1SHA256, list, answer.Signature)
+		}
+		if err != nil {
+			t.Error(err)
 		}
 	}
 }

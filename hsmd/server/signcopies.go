@@ -96,12 +96,13 @@ func (s *Server) knownOf(ctx context.Context, c *managedkey.Copy, want *managedk
 }
 
 // streamTo gives the copy that a message in parts goes to where each of those
-// that are there hashes on the token; none where one takes a digest.
-func (s *Server) streamTo(k *managedkey.Key, scheme wire.SignatureScheme) (to place, ok bool) {
+// that are there hashes on the token; none where one takes a digest. What has
+// just been found of a copy may be another key pair, not yet compared.
+func (s *Server) streamTo(k *managedkey.Key, want *managedkey.Public, scheme wire.SignatureScheme) (to place, ok bool) {
 	for _, c := range s.inOrder(k) {
 		own := c.Public()
 		switch {
-		case own == nil || c.Away() != nil || !own.Allows(scheme):
+		case own == nil || own.ID != want.ID || c.Away() != nil || !own.Allows(scheme):
 		case !own.HashedByToken(scheme):
 			return place{}, false
 		case !ok:

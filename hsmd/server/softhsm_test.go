@@ -73,7 +73,7 @@ internal_keys {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, log := serveLibrary(t, cfg)
+	client, log, _ := serveLibrary(t, cfg)
 
 	for i, c := range []struct {
 		keyType   wire.KeyType
@@ -112,7 +112,7 @@ internal_keys {
 
 // serveLibrary is hsmd with the configuration's library in this process, and a
 // client at its socket.
-func serveLibrary(t *testing.T, cfg *config.HSMD) (*wire.Client, *syncBuffer) {
+func serveLibrary(t *testing.T, cfg *config.HSMD) (*wire.Client, *syncBuffer, *server.Server) {
 	t.Helper()
 	log := &syncBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -131,7 +131,7 @@ func serveLibrary(t *testing.T, cfg *config.HSMD) (*wire.Client, *syncBuffer) {
 	}
 	client := must[*wire.Client](t)(wire.NewClient(dialRaw(t, listen(t, srv, filepath.Join(t.TempDir(), "s"))), wire.ClientConfig{}))
 	t.Cleanup(func() { client.Close() })
-	return client, log
+	return client, log, srv
 }
 
 // parallel asks for test signatures from eight callers at once.

@@ -42,7 +42,7 @@ func (s *Server) hashesItself(k *managedkey.Key, public *managedkey.Public, dele
 	if k.Copies == nil {
 		return place{key: k, public: public}, public.HashedByToken(req.Scheme)
 	}
-	return s.streamTo(k, req.Scheme)
+	return s.streamTo(k, public, req.Scheme)
 }
 
 // errTokenEnded is what the reading of a message fails with when the token has.
