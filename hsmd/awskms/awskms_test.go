@@ -184,14 +184,20 @@ func TestCase45_OneGetPublicKey(t *testing.T) {
 	}
 }
 
-// TestCase46_LostCreateKey: the answer to CreateKey, or to CreateAlias, is lost.
-// There is one key in the end, whoever asks again and however often.
+// TestCase46_LostCreateKey: the answer to CreateKey, or to CreateAlias, is lost,
+// or breaks off, and the key is not seen at once. There is one key in the end,
+// whoever asks again and however often.
 func TestCase46_LostCreateKey(t *testing.T) {
-	for _, operation := range []string{"CreateKey", "CreateAlias"} {
-		t.Run(operation, func(t *testing.T) {
+	for name, lose := range map[string]func(*fakekms.Server){
+		"CreateKey":        func(kms *fakekms.Server) { kms.Lose("CreateKey", 1) },
+		"CreateAlias":      func(kms *fakekms.Server) { kms.Lose("CreateAlias", 1) },
+		"CreateKey broken": func(kms *fakekms.Server) { kms.Break("CreateKey", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
 			b := newBench(t, awskms.Config{})
 			b.define("k", "ECDSA", nil)
-			b.kms.Lose(operation, 1)
+			lose(b.kms)
+			b.kms.Settle(300 * time.Millisecond)
 			first, err := b.generate(t.Context(), "k")
 			if err != nil {
 				t.Fatal(err)

@@ -112,9 +112,10 @@ func isPassing(err error) bool {
 	return answered(err) == 0 || answered(err) >= 500
 }
 
-// answered gives the HTTP status of an answer; 0 where there was none.
+// answered gives the HTTP status of an answer; 0 where there was none to be had.
+// One of success that comes with an error is such: it broke off.
 func answered(err error) int {
-	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok && e.HTTPStatusCode() >= 300 {
 		return e.HTTPStatusCode()
 	}
 	return 0

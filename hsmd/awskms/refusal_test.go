@@ -135,6 +135,10 @@ func TestPassingFaults(t *testing.T) {
 	if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
 		t.Error(err)
 	}
+	b.kms.Break("Sign", 2) // of the answer it is known that it is one of success
+	if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
+		t.Errorf("an answer that breaks off: %v", err)
+	}
 	b.kms.Fail("Sign", "KMSInternalException", 100)
 	_, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x"))
 	b.want("KMS is at fault", err, wire.Unavailable, "KMSInternalException")

@@ -6,6 +6,7 @@ import "time"
 type faults struct {
 	fail    map[string]*planned // by operation
 	lose    map[string]int
+	broken  map[string]int
 	delay   map[string]time.Duration
 	quota   map[string]*bucket
 	denied  map[string]bool
@@ -27,7 +28,8 @@ type bucket struct {
 }
 
 func (f *faults) start() {
-	f.fail, f.lose, f.delay = map[string]*planned{}, map[string]int{}, map[string]time.Duration{}
+	f.fail, f.delay = map[string]*planned{}, map[string]time.Duration{}
+	f.lose, f.broken = map[string]int{}, map[string]int{}
 	f.quota, f.denied = map[string]*bucket{}, map[string]bool{}
 }
 
@@ -41,6 +43,12 @@ func (s *Server) Fail(operation, code string, times int) {
 // done, and the connection dropped.
 func (s *Server) Lose(operation string, times int) {
 	s.change(func(f *faults) { f.lose[operation] = times })
+}
+
+// Break has the answers to the next requests for an operation break off in the
+// middle: the work is done, and said to be.
+func (s *Server) Break(operation string, times int) {
+	s.change(func(f *faults) { f.broken[operation] = times })
 }
 
 // Delay has each request for an operation wait before it is looked at.
@@ -102,6 +110,7 @@ type outcome struct {
 	delay   time.Duration
 	failure *Failure
 	lose    bool
+	broken  bool
 }
 
 func (s *Server) plan(operation string) outcome {
@@ -120,6 +129,10 @@ func (s *Server) plan(operation string) outcome {
 	if f.lose[operation] > 0 {
 		f.lose[operation]--
 		o.lose = true
+	}
+	if f.broken[operation] > 0 {
+		f.broken[operation]--
+		o.broken = true
 	}
 	return o
 }
