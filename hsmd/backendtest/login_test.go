@@ -35,6 +35,23 @@ func TestCase12_AlreadyLoggedIn(t *testing.T) {
 	f.works(t, "key")
 }
 
+// TestWrongPINInAVendorsWords: where a token counts a wrong PIN and answers it with
+// a code that could be anything, its flags tell, and the PIN is not shown again.
+// The token is away only where they do not.
+func TestWrongPINInAVendorsWords(t *testing.T) {
+	f := newFaulty(t, faultmodule.Lose("C_Login", 0x80000123))
+	f.pair(t, "key")
+	f.define(t, f.key("key"), func(p *wire.PKCS11Definition) { p.PIN = "wrong-pin" })
+	calls := f.Calls(t, "C_Login")
+	for range 3 {
+		_, err := f.look(t, "key")
+		f.wants(t, err, wire.LoginRefused)
+	}
+	if n := f.Calls(t, "C_Login") - calls; n != 1 {
+		t.Errorf("a wrong PIN was shown to the token %d times", n)
+	}
+}
+
 // TestLoginNone: the token is logged in by others (nShield's preload), or wants
 // no login; hsmd shows it nothing.
 func TestLoginNone(t *testing.T) {

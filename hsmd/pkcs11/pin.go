@@ -37,7 +37,19 @@ func (s *Service) mayTry(t *token, k *key, mark []byte) error {
 	case info.Flags&p11.CKF_USER_PIN_FINAL_TRY != 0:
 		return k.loginRefused("token %s has one try left (CKF_USER_PIN_FINAL_TRY), which is not taken; log in once by hand with the right PIN", t)
 	}
+	t.counted.Store(uint64(info.Flags & countsTries))
 	return nil
+}
+
+// countsTries are the flags by which a token tells of wrong PINs.
+const countsTries = p11.CKF_USER_PIN_COUNT_LOW | p11.CKF_USER_PIN_FINAL_TRY | p11.CKF_USER_PIN_LOCKED
+
+// hasCounted reports whether the token says of more wrong PINs than before the
+// last try. Vendors have codes of their own for a PIN that is wrong, which could
+// be of a network that is down.
+func (t *token) hasCounted() bool {
+	info, err := t.module.GetTokenInfo(t.slot)
+	return err == nil && uint64(info.Flags&countsTries)&^t.counted.Load() != 0
 }
 
 // remembered gives the reason why a PIN is not to be tried, or "".
@@ -89,7 +101,7 @@ func loginText(d *wire.PKCS11Definition) string {
 // can change it.
 func (s *Service) notIn(t *token, k *key, mark []byte, call string, err error) error {
 	failure := t.module.failure(call, t.String(), err)
-	if failure.Code != wire.LoginRefused || isCKR(err, p11.CKR_USER_PIN_NOT_INITIALIZED) {
+	if failure.Code != wire.LoginRefused && !t.hasCounted() || isCKR(err, p11.CKR_USER_PIN_NOT_INITIALIZED) {
 		return failure
 	}
 	s.mu.Lock()

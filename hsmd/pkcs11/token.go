@@ -28,6 +28,8 @@ type token struct {
 	// asking is taken by whoever shows the PIN for one signature.
 	asking chan struct{}
 
+	counted atomic.Uint64 // of countsTries, before the last try of a PIN
+
 	// signing in is one caller's at a time; the fields below are of the last.
 	signing    chan struct{}
 	mu         sync.Mutex
