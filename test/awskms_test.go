@@ -161,3 +161,27 @@ managed_key "awskms" "own" {
 		t.Errorf("a library in hsmd's worker: %s", got)
 	}
 }
+
+// TestEd25519InAWSKMS: KMS signs with Ed25519 what is short. A CRL that has grown
+// too long says so, and certificates are still signed.
+func TestEd25519InAWSKMS(t *testing.T) {
+	token, kms := softhsm.New(t), fakekms.Start(t)
+	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+kmsWireKeys(kms))
+	h.Start()
+	p := daemon.NewPKID(t, h, "")
+	p.Start()
+	inKMS(t, &daemon.Pair{Token: token, HSMD: h, PKID: p}, kms, "ed", "Ed25519")
+	p.Must(t, "POST", "sys/mounts/pki", map[string]any{"type": "pki"})
+	p.Must(t, "POST", "pki/root/generate/kms", map[string]any{"managed_key_name": "ed", "common_name": "Root", "ttl": "720h"})
+	p.Must(t, "POST", "pki/roles/r", map[string]any{"allow_any_name": true, "key_type": "ec", "ttl": "1h"})
+	issue := func() string {
+		return p.Must(t, "POST", "pki/issue/r", map[string]any{"common_name": "a.example.com"}).String(t, "serial_number")
+	}
+	p.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": issue()})
+	p.Must(t, "GET", "pki/crl/rotate", nil)
+	for range 110 {
+		p.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": issue()})
+	}
+	p.Refused(t, "GET", "pki/crl/rotate", nil, 400, "at most 4096 octets with ed25519")
+	issue()
+}
