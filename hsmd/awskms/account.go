@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,8 +49,7 @@ type account struct {
 	patience               time.Duration
 
 	mu     sync.Mutex
-	client *kms.Client
-	config aws.Config
+	chain  *chain               // nil: to be read
 	public map[string][]byte    // SubjectPublicKeyInfo by the key's ARN, which never changes
 	other  map[string]bool      // ARNs of keys that hsmd did not make
 	lost   map[string]time.Time // CreateKey for this alias went without an answer
@@ -64,13 +62,20 @@ func newAccount(id identity, rate int, patience time.Duration) *account {
 		public: map[string][]byte{}, other: map[string]bool{}, lost: map[string]time.Time{}, making: make(chan struct{}, 1)}
 }
 
-// kms gives the client, which is made at the first use: files and variables of
-// the credential chain are read then. A failure is not for good.
-func (a *account) kms(ctx context.Context) (*kms.Client, error) {
+// chain is a client with what hsmd's surroundings say: the region, where the
+// definition does not, and the credentials.
+type chain struct {
+	client *kms.Client
+	config aws.Config
+}
+
+// connect gives the client, which is made at the first use: files and variables
+// are read then. A failure is not for good.
+func (a *account) connect(ctx context.Context) (*chain, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.client != nil {
-		return a.client, nil
+	if a.chain != nil {
+		return a.chain, nil
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient().
@@ -93,24 +98,38 @@ func (a *account) kms(ctx context.Context) (*kms.Client, error) {
 		return nil, wire.Errorf(wire.Invalid, "the AWS configuration that hsmd finds cannot be used: %v", err)
 	}
 	loaded.Region = cmp.Or(loaded.Region, defaultRegion)
-	a.config = loaded
-	a.client = kms.NewFromConfig(loaded, func(o *kms.Options) {
+	client := kms.NewFromConfig(loaded, func(o *kms.Options) {
 		if a.id.endpoint != "" {
-			o.BaseEndpoint = aws.String(strings.TrimSuffix(a.id.endpoint, "/"))
+			o.BaseEndpoint = aws.String(a.id.endpoint)
 		}
 	})
-	return a.client, nil
+	a.chain = &chain{client, loaded}
+	return a.chain, nil
 }
 
-// renewCredentials drops credentials that were refused as expired, where there
-// is somebody to ask for new ones.
+// authenticate has the credentials looked for where that is not done yet, so that
+// their not being there is not taken for a fault of KMS.
+func (a *account) authenticate(ctx context.Context, c *chain) error {
+	if a.id.accessKey != "" {
+		return nil
+	}
+	trying, cancel := context.WithTimeout(ctx, a.patience)
+	defer cancel()
+	if _, err := c.config.Credentials.Retrieve(trying); err != nil {
+		a.renewCredentials()
+		return &wire.Error{Code: wire.Unavailable, RetryAfter: again, Message: "hsmd finds no AWS credentials: " + shorten(err.Error())}
+	}
+	return nil
+}
+
+// renewCredentials has the surroundings read anew where the credentials are from
+// there: whoever gave hsmd those that have expired may have given it others.
 func (a *account) renewCredentials() bool {
+	if a.id.accessKey != "" {
+		return false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	cache, ok := a.config.Credentials.(*aws.CredentialsCache)
-	if ok && a.id.accessKey == "" {
-		cache.Invalidate()
-		return true
-	}
-	return false
+	a.chain = nil
+	return true
 }

@@ -48,8 +48,11 @@ func ask[In, Out any](ctx context.Context, a *account, p *pace, do operation[In,
 
 // once asks a single time.
 func once[In, Out any](ctx context.Context, a *account, p *pace, do operation[In, Out], in *In) (*Out, error) {
-	client, err := a.kms(ctx)
+	c, err := a.connect(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.authenticate(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := a.presence.enter(ctx); err != nil {
@@ -59,7 +62,7 @@ func once[In, Out any](ctx context.Context, a *account, p *pace, do operation[In
 	if err = p.wait(ctx); err == nil {
 		trying, cancel := context.WithTimeout(ctx, a.patience)
 		defer cancel()
-		out, err = do(client, trying, in)
+		out, err = do(c.client, trying, in)
 	}
 	a.presence.leave(err, ctx.Err() != nil)
 	switch {

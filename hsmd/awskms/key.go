@@ -23,7 +23,7 @@ type key struct {
 	definition wire.Definition
 	aws        *wire.AWSKMSDefinition
 
-	looking sync.Mutex // held by who looks again where the alias points
+	looking chan struct{} // taken by who looks where the alias points
 
 	mu      sync.Mutex
 	found   *found
@@ -149,18 +149,31 @@ func (s *Service) current(ctx context.Context, k *key) (*found, error) {
 	k.mu.Lock()
 	f, checked := k.found, k.checked
 	k.mu.Unlock()
-	if f != nil && (time.Since(checked) < s.recheck || !isAlias(k.aws.KMSKey) || !k.looking.TryLock()) {
+	if f != nil {
+		return s.currentAlias(ctx, k, f, checked)
+	}
+	select {
+	case k.looking <- struct{}{}:
+		defer func() { <-k.looking }()
+	case <-ctx.Done():
+		return nil, wire.AsError(ctx.Err())
+	}
+	if f = k.known(); f != nil {
 		return f, nil
 	}
-	if f == nil {
-		k.looking.Lock()
-		defer k.looking.Unlock()
-		if f = k.known(); f != nil {
-			return f, nil
-		}
-		return s.find(ctx, k)
+	return s.find(ctx, k)
+}
+
+func (s *Service) currentAlias(ctx context.Context, k *key, f *found, checked time.Time) (*found, error) {
+	if time.Since(checked) < s.recheck || !isAlias(k.aws.KMSKey) {
+		return f, nil
 	}
-	defer k.looking.Unlock()
+	select {
+	case k.looking <- struct{}{}:
+		defer func() { <-k.looking }()
+	default:
+		return f, nil
+	}
 	now, err := s.find(ctx, k)
 	if code := wire.AsError(err); code != nil && (code.Code == wire.Busy || code.Code == wire.Unavailable) {
 		return f, nil

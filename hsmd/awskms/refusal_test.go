@@ -3,6 +3,8 @@ package awskms_test
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -199,5 +201,48 @@ func TestCase51_NotWaitedFor(t *testing.T) {
 	status, err = b.service.Status(t.Context(), &wire.StatusRequest{})
 	if err != nil || status.Libraries[0].Fault != nil || status.Libraries[0].Tokens[0].Label != fakekms.Region {
 		t.Errorf("the status is %+v, %v", status, err)
+	}
+}
+
+// TestNoCredentials: where there are none to be had, that is what is said, and
+// KMS is not taken for silent.
+func TestNoCredentials(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	for _, v := range b.kms.Env() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	b.define("k", "ECDSA", func(d *wire.AWSKMSDefinition) { d.AccessKey, d.SecretKey = "", "" })
+	for range 5 {
+		b.want("no credentials", b.find("k").Fault.Err(), wire.Unavailable, "AWS credentials")
+	}
+	if n := len(b.kms.Calls()); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestCredentialsFile: credentials that come, or change, in the shared file are
+// found without a restart.
+func TestCredentialsFile(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	for _, v := range b.kms.Env() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	file := filepath.Join(t.TempDir(), "credentials")
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", func(d *wire.AWSKMSDefinition) { d.AccessKey, d.SecretKey = "", "" })
+	b.want("no file", b.find("k").Fault.Err(), wire.Unavailable, "AWS credentials")
+	text := "[default]\naws_access_key_id = " + fakekms.AccessKey + "\naws_secret_access_key = " + fakekms.SecretKey + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
+		t.Errorf("with the file: %v", err)
 	}
 }

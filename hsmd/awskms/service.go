@@ -71,7 +71,7 @@ func (s *Service) Configure(_ context.Context, req *wire.ConfigureRequest) (*wir
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys[req.Handle()] = &key{name: d.Name, definition: d, aws: d.AWSKMS}
+	s.keys[req.Handle()] = &key{name: d.Name, definition: d, aws: d.AWSKMS, looking: make(chan struct{}, 1)}
 	s.repace(identityOf(d.AWSKMS))
 	return &wire.ConfigureResponse{UUID: d.UUID}, nil
 }

@@ -47,7 +47,10 @@ func (s *Service) used() map[identity]*account {
 func (a *account) region() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return cmp.Or(a.id.region, a.config.Region)
+	if a.chain != nil {
+		return a.chain.config.Region
+	}
+	return a.id.region
 }
 
 // away says why requests are refused, if they are, and since when.
