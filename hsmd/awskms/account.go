@@ -98,6 +98,7 @@ func (a *account) connect(ctx context.Context) (*chain, error) {
 		return nil, wire.Errorf(wire.Invalid, "the AWS configuration that hsmd finds cannot be used: %v", err)
 	}
 	loaded.Region = cmp.Or(loaded.Region, defaultRegion)
+	loaded.HTTPClient = inMemory{loaded.HTTPClient}
 	client := kms.NewFromConfig(loaded, func(o *kms.Options) {
 		if a.id.endpoint != "" {
 			o.BaseEndpoint = aws.String(a.id.endpoint)
