@@ -19,6 +19,12 @@ func Unmounted(uuid string) []byte { return []byte("unmounted/" + uuid) }
 // AllUnmounted bounds these marks.
 func AllUnmounted() (start, end []byte) { return bounds([]byte("unmounted/")) }
 
+// Policy is where the text of a policy lies.
+func Policy(name string) []byte { return []byte("policy/" + name) }
+
+// Policies bounds all of them.
+func Policies() (start, end []byte) { return bounds([]byte("policy/")) }
+
 // Compromised marks a public key, by the SHA-256 of its SubjectPublicKeyInfo,
 // of which a certificate was revoked for key compromise. That others have the
 // private key is so whichever mount heard of it, and when that mount is gone.

@@ -1,0 +1,134 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hsmpki/hsmpki/pkid/store"
+)
+
+// Default is the policy of what everybody may do about himself. It can be
+// written, not deleted.
+const Default = "default"
+
+const defaultText = `path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self" { capabilities = ["update"] }
+path "sys/capabilities-self" { capabilities = ["update"] }
+path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }
+`
+
+// ErrFixed is that root cannot be written, and neither root nor default deleted.
+var ErrFixed = errors.New("it is part of pkid")
+
+// Table has the policies by name, in memory as they are in the store. It is safe
+// for concurrent use.
+type Table struct {
+	store store.Store
+
+	mu       sync.RWMutex
+	policies map[string]*Policy
+	acls     map[string]*ACL // by the names, one a line; emptied by each change
+}
+
+// Open reads all policies.
+func Open(ctx context.Context, s store.Store) (*Table, error) {
+	fallback, err := Parse(Default, defaultText)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{store: s, acls: map[string]*ACL{}, policies: map[string]*Policy{Root: {Name: Root}, Default: fallback}}
+	start, end := store.Policies()
+	err = s.View(ctx, func(r store.Reader) error {
+		return r.Scan(start, end, func(key, text []byte) error {
+			name := string(key[len(start):])
+			p, err := Parse(name, string(text))
+			if err != nil {
+				return fmt.Errorf("policy %q in the store: %w", name, err)
+			}
+			t.policies[name] = p
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Names lists the policies in order.
+func (t *Table) Names() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Sorted(maps.Keys(t.policies))
+}
+
+// Read gives a policy, nil if there is none.
+func (t *Table) Read(name string) *Policy {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.policies[strings.ToLower(name)]
+}
+
+// Write makes a policy or replaces it, and leaves all as it was where the text
+// is none.
+func (t *Table) Write(ctx context.Context, name, text string) error {
+	name = strings.ToLower(name)
+	if name == Root {
+		return fmt.Errorf("policy %q: %w", name, ErrFixed)
+	}
+	p, err := Parse(name, text)
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, func(tx store.Tx) error { return tx.Put(store.Policy(name), []byte(text)) }, func() { t.policies[name] = p })
+}
+
+// Delete forgets a policy, if there is one. Who has it loses what it gave.
+func (t *Table) Delete(ctx context.Context, name string) error {
+	name = strings.ToLower(name)
+	if name == Root || name == Default {
+		return fmt.Errorf("policy %q: %w", name, ErrFixed)
+	}
+	return t.change(ctx, func(tx store.Tx) error { return tx.Delete(store.Policy(name)) }, func() { delete(t.policies, name) })
+}
+
+// change makes a change durable before anybody is judged by it. The lock is
+// held meanwhile, so that two changes are in the same order in both places.
+func (t *Table) change(ctx context.Context, durably func(store.Tx) error, here func()) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.store.Update(ctx, durably); err != nil {
+		return err
+	}
+	here()
+	clear(t.acls)
+	return nil
+}
+
+// ACL merges the policies of these names. A name of which there is no policy
+// gives nothing.
+func (t *Table) ACL(names []string) *ACL {
+	key := strings.Join(names, "\n")
+	t.mu.RLock()
+	acl := t.acls[key]
+	t.mu.RUnlock()
+	if acl != nil {
+		return acl
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var policies []*Policy
+	for _, name := range names {
+		if p := t.policies[strings.ToLower(name)]; p != nil {
+			policies = append(policies, p)
+		}
+	}
+	acl = New(policies...)
+	t.acls[key] = acl
+	return acl
+}

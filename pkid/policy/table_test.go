@@ -1,0 +1,61 @@
+package policy_test
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hsmpki/hsmpki/pkid/policy"
+	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
+)
+
+// TestTable: policies are there after a restart; a text that is none leaves the
+// old one; root and default stay; a change counts at once.
+func TestTable(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	open := func() (*policy.Table, func()) {
+		state, err := pebblestore.Open(pebblestore.Config{Path: dir, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := policy.Open(ctx, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table, func() { state.Close() }
+	}
+	table, closeAll := open()
+	ask := policy.Request{Path: "pki/ca", Operation: policy.Read}
+	if table.ACL([]string{"ops"}).Allow(ask) {
+		t.Error("a policy that is not there gives something")
+	}
+	if err := table.Write(ctx, "Ops", `path "pki/*" { capabilities = ["read"] }`); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Write(ctx, "ops", "path \"pki/*\" {\n capabilities = [\"rade\"] }"); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("a text that is none: %v", err)
+	}
+	for _, err := range []error{table.Write(ctx, "ROOT", ""), table.Delete(ctx, "root"), table.Delete(ctx, "Default")} {
+		if !errors.Is(err, policy.ErrFixed) {
+			t.Errorf("what is pkid's own: %v", err)
+		}
+	}
+	closeAll()
+
+	table, closeAll = open()
+	defer closeAll()
+	if got := table.Names(); !slices.Equal(got, []string{"default", "ops", "root"}) {
+		t.Errorf("after a restart: %v", got)
+	}
+	if acl := table.ACL([]string{"default", "ops"}); !acl.Allow(ask) || acl.Capabilities("sys/capabilities-self")[0] != "update" {
+		t.Error("the policies do not give what they say")
+	}
+	if got := table.ACL([]string{"root"}).Capabilities("x"); got[0] != policy.Root {
+		t.Errorf("root: %v", got)
+	}
+	if err := table.Delete(ctx, "ops"); err != nil || table.Read("ops") != nil || table.ACL([]string{"default", "ops"}).Allow(ask) {
+		t.Errorf("a policy that was deleted still counts (%v)", err)
+	}
+}
