@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"pkid/client":             {"pkid/vaultapi"},
 	"pkid/vaultapi":           nil,
 	"pkid/listen":             {"config", "wire/unixsock"},
-	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/hsm", "wire"},
+	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/policy", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/hsm", "wire"},
 	"pkid/mounts":             {"pkid/vaultapi", "pkid/store", "pkid/hsm", "pkid/ca", "pkid/ocsp", "pkid/tidy", "pkid/goodkey"},
 	"pkid/tidy":               {"pkid/store", "pkid/inventory"},
 	"pkid/ca":                 {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/crl", "pkid/issuance", "pkid/chain", "pkid/lint", "pkid/role", "pkid/ocsp", "pkid/hsm", "pkid/goodkey", "wire"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
+	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -32,8 +33,9 @@ type Keys interface {
 
 // Config is what a Handler works with.
 type Config struct {
-	Mounts *mounts.Table
-	Keys   Keys
+	Mounts   *mounts.Table
+	Keys     Keys
+	Policies *policy.Table
 
 	// Settings are those in force at first.
 	Settings Settings
@@ -65,8 +67,8 @@ type Handler struct {
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Log == nil {
-		return nil, errors.New("api: mounts, keys and log are needed")
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Log == nil {
+		return nil, errors.New("api: mounts, keys, policies and log are needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -18,6 +18,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
+	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 	"github.com/hsmpki/hsmpki/test/daemon"
 	"github.com/hsmpki/hsmpki/test/softhsm"
@@ -65,7 +66,9 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	t.Cleanup(table.Close)
 	peers, err := listen.NewPeers(nil)
 	must(t, err)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
+	policies, err := policy.Open(t.Context(), state)
+	must(t, err)
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)
 
 	dir, err := os.MkdirTemp("", "api-") // short: the path of a socket has to be

@@ -31,6 +31,13 @@ func sysRoutes() []route {
 
 		{pattern: "sys/hsm/status", help: "Tells how hsmd, its libraries and their tokens are.", ops: map[operation]handlerFunc{read: readHSMStatus}},
 
+		{pattern: "sys/policies/acl", help: "Lists the policies.", ops: map[operation]handlerFunc{read: listPolicies, list: listPolicies}},
+		{pattern: "sys/policies/acl/:name", help: "Writes, reads and deletes a policy.",
+			ops: map[operation]handlerFunc{read: readPolicy, update: writePolicy, delete: deletePolicy}},
+		{pattern: "sys/policy", help: "Lists the policies.", ops: map[operation]handlerFunc{read: listPolicies, list: listPolicies}},
+		{pattern: "sys/policy/:name", help: "Writes, reads and deletes a policy.",
+			ops: map[operation]handlerFunc{read: readPolicy, update: writePolicy, delete: deletePolicy}},
+
 		{pattern: "sys/capabilities-self", help: "Tells what the caller may do with paths.", ops: map[operation]handlerFunc{update: readCapabilities}},
 		{pattern: "auth/token/lookup-self", help: "Tells who the caller is.", ops: map[operation]handlerFunc{read: lookupSelf, update: lookupSelf}},
 		{pattern: "auth/token/renew-self", help: "Renews the caller's token.", ops: map[operation]handlerFunc{update: renewSelf}},
@@ -40,8 +47,7 @@ func sysRoutes() []route {
 		"auth/token/lookup": "tokens", "auth/token/lookup-accessor": "tokens", "auth/token/renew": "tokens", "auth/token/renew-accessor": "tokens",
 		"auth/token/revoke": "tokens", "auth/token/revoke-self": "tokens", "auth/token/revoke-accessor": "tokens", "auth/token/revoke-orphan": "tokens",
 		"auth/token/accessors": "tokens", "sys/capabilities": "tokens", "sys/capabilities-accessor": "tokens",
-		"sys/auth/*path": "ways to log in", "sys/policy": "policies", "sys/policy/:name": "policies",
-		"sys/policies/acl": "policies", "sys/policies/acl/:name": "policies", "sys/audit": "the audit log", "sys/audit/*path": "the audit log",
+		"sys/auth/*path": "ways to log in", "sys/audit": "the audit log", "sys/audit/*path": "the audit log",
 		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases", "sys/metrics": "metrics",
 	} {
 		routes = append(routes, notBuilt(pattern, what))

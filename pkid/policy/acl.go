@@ -58,8 +58,8 @@ func (a *ACL) Allow(r Request) bool {
 	if a.root {
 		return true
 	}
-	found := a.ruleOf(r)
-	if found == nil || !found.capabilities.has(r.Operation) || r.Sudo && !found.capabilities.has(Sudo) {
+	found := a.capable(r)
+	if found == nil {
 		return false
 	}
 	l := &found.limits
@@ -72,6 +72,18 @@ func (a *ACL) Allow(r Request) bool {
 		return true // as in Vault, limits of parameters are not of these
 	}
 	return l.letThrough(r.Parameters)
+}
+
+// Capable reports whether a request may pass, its parameters and wrapping aside:
+// who asks it first reads no body for those who cannot pass whatever it says.
+func (a *ACL) Capable(r Request) bool { return a.root || a.capable(r) != nil }
+
+func (a *ACL) capable(r Request) *rule {
+	found := a.ruleOf(r)
+	if found == nil || !found.capabilities.has(r.Operation) || r.Sudo && !found.capabilities.has(Sudo) {
+		return nil
+	}
+	return found
 }
 
 // Capabilities lists in order what can be done with a path: "root" alone for

@@ -22,6 +22,9 @@ path "sys/capabilities-self" { capabilities = ["update"] }
 path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }
 `
 
+// ErrText is that a text is no policy.
+var ErrText = errors.New("failed to parse policy")
+
 // ErrFixed is that root cannot be written, and neither root nor default deleted.
 var ErrFixed = errors.New("it is part of pkid")
 
@@ -83,7 +86,7 @@ func (t *Table) Write(ctx context.Context, name, text string) error {
 	}
 	p, err := Parse(name, text)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrText, err)
 	}
 	return t.change(ctx, func(tx store.Tx) error { return tx.Put(store.Policy(name), []byte(text)) }, func() { t.policies[name] = p })
 }
