@@ -21,13 +21,6 @@ func (c *PKID) refuseUnbuilt(src *source) {
 	for _, l := range c.Listeners {
 		src.notBuilt(l.Place, "tls_client_ca_file")
 	}
-	for _, p := range c.Peers {
-		for _, policy := range p.Policies {
-			if policy != "root" {
-				src.faults = append(src.faults, p.Place.diagnostic("policies", "policy %q: policies other than root: not built yet", policy))
-			}
-		}
-	}
 }
 
 func (s *source) constraintsNotBuilt(c *Constraint) {

@@ -23,8 +23,7 @@ func renewSelf(*Handler, *request) (*answer, error) {
 	return nil, vaultapi.BadRequest("lease is not renewable")
 }
 
-// readCapabilities tells what the caller may do with each path. Whoever comes
-// as far as here has the root policy.
+// readCapabilities tells what the caller may do with each path.
 func readCapabilities(_ *Handler, r *request) (*answer, error) {
 	paths := append(r.params.StringList("paths"), r.params.StringList("path")...)
 	if err := r.params.Err(); err != nil {
@@ -35,10 +34,10 @@ func readCapabilities(_ *Handler, r *request) (*answer, error) {
 	}
 	data := map[string]any{}
 	for _, path := range paths {
-		data[path] = []string{rootPolicy}
+		data[path] = r.who.acl.Capabilities(path)
 	}
 	if len(paths) == 1 {
-		data["capabilities"] = []string{rootPolicy}
+		data["capabilities"] = data[paths[0]]
 	}
 	return &answer{data: data, topLevel: true}, nil
 }

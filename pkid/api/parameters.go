@@ -73,6 +73,9 @@ func (h *Handler) readParams(w http.ResponseWriter, req *http.Request, r *reques
 		query.Del("help")
 		r.params = vaultapi.FromValues(query)
 	}
+	if err := authorizeParams(r, rt, r.params.Values()); err != nil {
+		return nil, err
+	}
 	var replaced []string
 	sent := r.params.Names()
 	for name, value := range r.vars {

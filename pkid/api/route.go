@@ -14,6 +14,7 @@ type route struct {
 	pattern  string // "issue/:role", "sys/mounts/*path/tune"
 	help     string // what ?help=1 answers
 	stranger bool   // answers without a token, too
+	sudo     bool   // needs this capability besides, as in Vault
 	body     int    // 0: parameters; else the octets that count of a body that is none
 	ops      map[operation]handlerFunc
 

@@ -54,7 +54,7 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if query != "" {
 		r.vars["request"] = query
 	}
-	if err := authorize(r.who, rt); err != nil {
+	if err := authorize(r, rt); err != nil {
 		return nil, err
 	}
 	switch {

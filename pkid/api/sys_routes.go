@@ -16,7 +16,7 @@ func sysRoutes() []route {
 			ops: map[operation]handlerFunc{read: readMount, update: enableMount, delete: disableMount}},
 		{pattern: "sys/mounts/*path/tune", help: "Reads and changes the settings of a mount.",
 			ops: map[operation]handlerFunc{read: readTune, update: tuneMount}},
-		{pattern: "sys/remount", help: "Moves a mount, with all that it has, to another path.", ops: map[operation]handlerFunc{update: remount}},
+		{pattern: "sys/remount", help: "Moves a mount, with all that it has, to another path.", sudo: true, ops: map[operation]handlerFunc{update: remount}},
 		{pattern: "sys/remount/status/:migration_id", help: "Tells how a move went.", ops: map[operation]handlerFunc{read: readRemount}},
 		{pattern: "sys/auth", help: "Lists the ways to log in.", ops: map[operation]handlerFunc{read: readAuth}},
 		{pattern: "sys/internal/ui/mounts", help: "Lists the mounts that the caller may see.", stranger: true, ops: map[operation]handlerFunc{read: readVisibleMounts}},

@@ -48,6 +48,9 @@ func (p *Params) Has(name string) bool {
 	return ok && v != nil && v != ""
 }
 
+// Values are what was sent, to be read only.
+func (p *Params) Values() map[string]any { return p.values }
+
 // Names lists what was sent, in order.
 func (p *Params) Names() []string {
 	names := make([]string, 0, len(p.values))
