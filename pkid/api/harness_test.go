@@ -28,10 +28,11 @@ func TestMain(m *testing.M) { daemon.Main(m) }
 
 // server is a handler behind its real listeners, with Pebble below it.
 type server struct {
-	hsmd  *daemon.HSMD
-	token *softhsm.Token
-	peer  *http.Client // by the Unix socket, with the root policy
-	tcp   string       // host:port, where everybody is a stranger
+	handler *api.Handler
+	hsmd    *daemon.HSMD
+	token   *softhsm.Token
+	peer    *http.Client // by the Unix socket, with the root policy
+	tcp     string       // host:port, where everybody is a stranger
 }
 
 // start has a real hsmd with an empty token behind it.
@@ -93,7 +94,7 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 			t.Errorf("the listeners ended: %v", err)
 		}
 	})
-	return &server{peer: &http.Client{Transport: transport}, tcp: listeners.Addrs()[1].String()}
+	return &server{handler: handler, peer: &http.Client{Transport: transport}, tcp: listeners.Addrs()[1].String()}
 }
 
 // answer is what came back; Data, Errors and Warnings if it was JSON.

@@ -9,7 +9,7 @@ import (
 )
 
 var rootRoutes = []route{
-	{pattern: "root", help: "Forget all issuers and keys of the mount", ops: one(delete, pkiDeleteRoot)},
+	{pattern: "root", help: "Forget all issuers and keys of the mount", sudo: true, ops: one(delete, pkiDeleteRoot)},
 	{pattern: "root/generate/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
 	{pattern: "issuers/generate/root/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
 	{pattern: "root/rotate/:exported", help: "Generate the next root CA", ops: one(update, pkiRotateRoot)},

@@ -10,7 +10,7 @@ import (
 var signIntermediateRoutes = []route{
 	{pattern: "root/sign-intermediate", help: "Sign the CSR of an intermediate CA", ops: one(update, pkiSignIntermediate)},
 	{pattern: "issuer/:issuer_ref/sign-intermediate", help: "Sign the CSR of an intermediate CA", ops: one(update, pkiSignIntermediate)},
-	{pattern: "root/sign-self-issued", help: "Sign a self-issued CA certificate", ops: one(update, pkiSignSelfIssued)},
+	{pattern: "root/sign-self-issued", help: "Sign a self-issued CA certificate", sudo: true, ops: one(update, pkiSignSelfIssued)},
 	{pattern: "issuer/:issuer_ref/sign-self-issued", help: "Sign a self-issued CA certificate", ops: one(update, pkiSignSelfIssued)},
 }
 

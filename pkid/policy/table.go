@@ -114,7 +114,7 @@ func (t *Table) change(ctx context.Context, durably func(store.Tx) error, here f
 }
 
 // ACL merges the policies of these names. A name of which there is no policy
-// gives nothing.
+// gives nothing, and names are in small letters.
 func (t *Table) ACL(names []string) *ACL {
 	key := strings.Join(names, "\n")
 	t.mu.RLock()
@@ -127,7 +127,7 @@ func (t *Table) ACL(names []string) *ACL {
 	defer t.mu.Unlock()
 	var policies []*Policy
 	for _, name := range names {
-		if p := t.policies[strings.ToLower(name)]; p != nil {
+		if p := t.policies[name]; p != nil {
 			policies = append(policies, p)
 		}
 	}

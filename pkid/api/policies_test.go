@@ -1,0 +1,62 @@
+package api_test
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/listen"
+)
+
+// become gives the peer these policies from now on.
+func (s *server) become(t *testing.T, policies ...string) {
+	t.Helper()
+	peers, err := listen.NewPeers([]config.Peer{{Name: "me", User: strconv.Itoa(os.Getuid()), Policies: policies}})
+	must(t, err)
+	s.handler.Change(api.Settings{Peers: peers})
+}
+
+// TestPolicies: what a peer's policies give is let through, and all else is
+// 403, by whatever way the path is written.
+func TestPolicies(t *testing.T) {
+	s := start(t)
+	s.ca(t)
+	s.do(t, "PUT", "sys/policies/acl/Issuer", `{"policy":"path \"pki/issue/web\" { capabilities = [\"update\"]\n denied_parameters = { ttl = [\"9h\"] } }\npath \"pki/roles\" { capabilities = [\"list\"] }\npath \"pki/root\" { capabilities = [\"delete\"] }"}`)
+	if a := s.ask(t, "POST", "sys/policies/acl/issuer", `{"policy":"path \"a\" {\n capabilities = [\"x\"] }"}`); a.Status != 400 || !a.says("line 2") {
+		t.Errorf("a text that is no policy: %d %s", a.Status, a.Body)
+	}
+	if a := s.do(t, "GET", "sys/policy/issuer", ""); a.Data["name"] != "issuer" || a.Data["rules"] == "" {
+		t.Errorf("the older path: %v", a.Data)
+	}
+	if a := s.ask(t, "DELETE", "sys/policies/acl/root", ""); a.Status != 400 {
+		t.Errorf("root was deleted: %d", a.Status)
+	}
+
+	s.become(t, "issuer", "default", "not-there")
+	s.do(t, "POST", "pki/issue/web", `{"common_name":"a.example.com","ttl":"1h"}`)
+	s.do(t, "POST", "pki//issue/web/", `{"common_name":"a.example.com"}`)
+	s.do(t, "LIST", "pki/roles", "")
+	if a := s.do(t, "POST", "sys/capabilities-self", `{"paths":"pki/issue/web"}`); !slices.Equal(a.Data["capabilities"].([]any), []any{"update"}) {
+		t.Errorf("capabilities: %v", a.Data)
+	}
+	for _, c := range [][3]string{
+		{"POST", "pki/issue/web", `{"common_name":"a.example.com","ttl":"9h"}`},
+		{"POST", "pki/issue/web", `{"common_name":"a.example.com","TTL":"9h"}`},
+		{"POST", "pki/issue/Web"}, {"POST", "PKI/issue/web"}, {"GET", "pki/issue/web"}, {"POST", "pki/issue/web/x"}, {"POST", "pki/sign/web"},
+		{"POST", "pki/issuer/default/issue/web"}, {"GET", "pki/roles/web"}, {"POST", "pki/roles/web", `{}`}, {"DELETE", "pki/root"},
+		{"GET", "sys/mounts"}, {"GET", "sys/policies/acl/issuer"}, {"POST", "sys/policies/acl/issuer", `{"policy":"path \"*\" { policy = \"sudo\" }"}`},
+		{"POST", "sys/managed-keys/pkcs11/k", `{}`}, {"GET", "nonsense"},
+	} {
+		if a := s.ask(t, c[0], c[1], c[2]); a.Status != 403 {
+			t.Errorf("%v: %d %s", c, a.Status, a.Body)
+		}
+	}
+	for _, path := range []string{"pki/issue/../roles/web", "pki/issue/./web", "pki%2fissue/web", "pki/issue%2Fweb"} {
+		if a := s.ask(t, "POST", path, `{}`); a.Status != 400 {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
+		}
+	}
+}
