@@ -7,4 +7,4 @@ listener "tcp" {
   tls_key_file       = "/tls.key"
   tls_client_ca_file = "/ca.pem"
 }
-
+peer "alice" { policies = ["root", "issuer"] }
