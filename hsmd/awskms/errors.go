@@ -76,6 +76,12 @@ func (k *key) failure(what string, err error) error {
 	return &wire.Error{Code: wire.Unavailable, RetryAfter: again, Message: where + shorten(err.Error())}
 }
 
+// notKMS is the fault of an answer that lacks what KMS always says: whatever
+// stands at an endpoint, hsmd, which keeps the tokens too, does not fall over it.
+func (k *key) notKMS(what string) error {
+	return wire.Errorf(wire.Internal, "managed key %q: %s in AWS KMS: the answer is not one of KMS's", k.name, what)
+}
+
 func apiCode(err error) string {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()

@@ -109,11 +109,14 @@ func (s *Service) madeOrMake(ctx context.Context, a *account, k *key, req *wire.
 		KeySpec: types.KeySpec(specOf(k.aws)), KeyUsage: types.KeyUsageTypeSignVerify,
 		Description: aws.String("made by hsmd for managed key " + k.name),
 		Tags:        []types.Tag{tag(tagAlias, alias), tag(tagName, k.name), tag(tagID, req.ID)}})
-	if err == nil {
-		s.log.Info("AWS KMS made a key", "key", k.name, "arn", *made.KeyMetadata.Arn, "alias", alias, "request_id", requestID(made.ResultMetadata), "context", shorten(req.Context))
-		return *made.KeyMetadata.Arn, true, nil
-	}
-	if notMade(err) {
+	switch {
+	case err == nil && (made.KeyMetadata == nil || made.KeyMetadata.Arn == nil):
+		err = k.notKMS("making a key")
+	case err == nil:
+		arn = *made.KeyMetadata.Arn
+		s.log.Info("AWS KMS made a key", "key", k.name, "arn", arn, "alias", alias, "request_id", requestID(made.ResultMetadata), "context", shorten(req.Context))
+		return arn, true, nil
+	case notMade(err):
 		return "", false, k.failure("making a key", err)
 	}
 	s.log.Warn("AWS KMS was asked for a key, and the answer was lost; it is looked for by its tag", "key", k.name, "alias", alias, "error", k.failure("making a key", err))

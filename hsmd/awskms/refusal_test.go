@@ -201,3 +201,26 @@ func TestCase51_NotWaitedFor(t *testing.T) {
 		t.Errorf("the status is %+v, %v", status, err)
 	}
 }
+
+// TestEmptyAnswers: something that is not KMS answers "{}" with success. hsmd does
+// not fall over it, makes no second key, and goes on when KMS is back.
+func TestEmptyAnswers(t *testing.T) {
+	for _, operation := range []string{"ListKeys", "ListResourceTags", "DescribeKey", "CreateKey", "CreateAlias", "GetPublicKey"} {
+		t.Run(operation, func(t *testing.T) {
+			b := newBench(t, awskms.Config{})
+			b.kms.MakeKey("ECC_NIST_P256", "") // somebody else's
+			there := len(b.kms.Keys())
+			b.define("k", "ECDSA", nil)
+			b.kms.Empty(operation, 1)
+			if _, err := b.generate(t.Context(), "k"); err != nil {
+				b.want(operation, err, wire.Internal, "k")
+			}
+			if _, err := b.generate(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(b.kms.Keys()) - there; n != 1 {
+				t.Errorf("%d keys were made", n)
+			}
+		})
+	}
+}

@@ -52,14 +52,14 @@ func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, erro
 			return nil, k.failure("listing keys", err)
 		}
 		for _, entry := range page.Keys {
-			arn := *entry.KeyArn
-			if a.isOthers(arn) {
+			arn := aws.ToString(entry.KeyArn)
+			if arn == "" || a.isOthers(arn) {
 				continue
 			}
 			slots <- struct{}{}
 			looking.Go(func() {
 				defer func() { <-slots }()
-				alias, state, created, err := s.tagOf(ctx, a, arn)
+				alias, state, created, err := s.tagOf(ctx, a, k, arn)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -76,7 +76,7 @@ func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, erro
 				}
 			})
 		}
-		if !page.Truncated {
+		if !page.Truncated || page.NextMarker == nil {
 			break
 		}
 		marker = page.NextMarker
@@ -90,7 +90,7 @@ func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, erro
 
 // tagOf gives the alias that a key was made for, empty for none, and how the key
 // is.
-func (s *Service) tagOf(ctx context.Context, a *account, arn string) (alias string, state types.KeyState, created time.Time, err error) {
+func (s *Service) tagOf(ctx context.Context, a *account, k *key, arn string) (alias string, state types.KeyState, created time.Time, err error) {
 	tags, err := ask(ctx, a, a.reading, (*kms.Client).ListResourceTags, &kms.ListResourceTagsInput{KeyId: &arn})
 	if code := apiCode(err); code == "AccessDeniedException" || code == "NotFoundException" {
 		if code == "AccessDeniedException" {
@@ -102,8 +102,8 @@ func (s *Service) tagOf(ctx context.Context, a *account, arn string) (alias stri
 		return "", "", created, err
 	}
 	for _, t := range tags.Tags {
-		if *t.TagKey == tagAlias {
-			alias = *t.TagValue
+		if aws.ToString(t.TagKey) == tagAlias {
+			alias = aws.ToString(t.TagValue)
 		}
 	}
 	if alias == "" {
@@ -114,7 +114,10 @@ func (s *Service) tagOf(ctx context.Context, a *account, arn string) (alias stri
 	if err != nil {
 		return "", "", created, err
 	}
-	return alias, d.KeyMetadata.KeyState, *d.KeyMetadata.CreationDate, nil
+	if d.KeyMetadata == nil {
+		return "", "", created, k.notKMS("looking for " + arn)
+	}
+	return alias, d.KeyMetadata.KeyState, aws.ToTime(d.KeyMetadata.CreationDate), nil
 }
 
 func (a *account) isOthers(arn string) bool {

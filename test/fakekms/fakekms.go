@@ -141,10 +141,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-Requestid", id)
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	if failure != nil {
 		w.WriteHeader(failure.status)
 		json.NewEncoder(w).Encode(failure)
 		return
+	}
+	if before.empty {
+		answer = struct{}{}
 	}
 	text, err := json.Marshal(answer)
 	if err != nil {

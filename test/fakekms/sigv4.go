@@ -38,7 +38,7 @@ func (s *Server) authenticate(r *http.Request, body []byte) *Failure {
 	}
 	date := r.Header.Get("X-Amz-Date")
 	at, err := time.Parse("20060102T150405Z", date)
-	if err != nil || time.Since(at).Abs() > skew || !strings.HasPrefix(date, scope[1]) {
+	if err != nil || s.now().Sub(at).Abs() > skew || !strings.HasPrefix(date, scope[1]) {
 		return fail("InvalidSignatureException", "Signature expired: "+date+" is not of now")
 	}
 	signed := strings.Split(parts["SignedHeaders"], ";")
