@@ -109,6 +109,13 @@ func isThrottled(code string) bool {
 
 func isExpired(code string) bool { return code == "ExpiredTokenException" || code == "ExpiredToken" }
 
+// isSkewed reports whether the SDK takes an error for that of a clock which is
+// minutes from KMS's. Its client signs with KMS's time from then on.
+func isSkewed(err error) bool {
+	var e interface{ RetryableError() bool }
+	return answered(err) != 0 && errors.As(err, &e) && e.RetryableError()
+}
+
 // isPassing reports whether KMS or the network was at fault, and the same request
 // may succeed at once.
 func isPassing(err error) bool {

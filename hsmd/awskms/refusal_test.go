@@ -224,3 +224,23 @@ func TestEmptyAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestClockSkew: a clock that is wrong by more than KMS suffers is corrected by
+// KMS's own, before anybody notices.
+func TestClockSkew(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", nil)
+	for _, skew := range []time.Duration{-time.Hour, 0, time.Hour} {
+		b.kms.Skew(skew)
+		if info := b.find("k"); info.Fault != nil {
+			t.Fatalf("%v: %v", skew, info.Fault.Err())
+		}
+		if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
+			t.Errorf("%v: %v", skew, err)
+		}
+	}
+	if n := b.kms.Count("DescribeKey"); n != 6 {
+		t.Errorf("%d requests where 6 are enough", n)
+	}
+}
