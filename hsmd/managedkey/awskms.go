@@ -65,6 +65,8 @@ func checkAWSKMS(d *wire.AWSKMSDefinition, generate bool) string {
 		return "kms_key is in region " + regionOf(d.KMSKey) + ", and region says " + d.Region
 	case generate && !strings.HasPrefix(d.KMSKey, "alias/"):
 		return `a key that may be generated needs an alias as kms_key: "alias/…"`
+	case strings.HasPrefix(d.KMSKey, "alias/") && !config.SoundAlias(d.KMSKey):
+		return "kms_key: " + config.AliasRule
 	case strings.HasPrefix(d.KMSKey, "alias/aws/"):
 		return "aliases that begin with alias/aws/ are those of AWS itself"
 	case (d.AccessKey == "") != (d.SecretKey == ""):
