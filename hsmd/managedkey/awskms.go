@@ -151,13 +151,8 @@ func (r *WireRules) AllowAWSKMS(d *wire.AWSKMSDefinition) error {
 	return nil
 }
 
-// maybeSameAccount reports whether two definitions may be of keys in one account
-// and region.
-func maybeSameAccount(p, q *wire.AWSKMSDefinition) bool {
-	return p != nil && q != nil && !differ(p.Region, q.Region)
-}
-
-// sameInAWSKMS reports whether two definitions say the same key in AWS KMS.
+// sameInAWSKMS reports whether two definitions say the same key in AWS KMS, in
+// what may be one account and region.
 func sameInAWSKMS(p, q *wire.AWSKMSDefinition) bool {
-	return maybeSameAccount(p, q) && p.KMSKey == q.KMSKey
+	return p != nil && q != nil && !differ(p.Region, q.Region) && p.KMSKey == q.KMSKey
 }

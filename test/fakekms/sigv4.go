@@ -33,7 +33,7 @@ func (s *Server) authenticate(r *http.Request, body []byte) *Failure {
 	if scope[0] != AccessKey {
 		return fail("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	if scope[2] != Region {
+	if scope[2] != s.region {
 		return fail("InvalidSignatureException", "Credential should be scoped to a valid region.")
 	}
 	date := r.Header.Get("X-Amz-Date")
