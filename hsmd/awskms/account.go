@@ -52,16 +52,16 @@ type account struct {
 	mu     sync.Mutex
 	client *kms.Client
 	config aws.Config
-	public map[string][]byte    // SubjectPublicKeyInfo by the key's ARN, which never changes
-	other  map[string]bool      // ARNs of keys that hsmd did not make
-	lost   map[string]time.Time // CreateKey for this alias went without an answer
+	public map[string][]byte // SubjectPublicKeyInfo by the key's ARN, which never changes
+	other  map[string]bool   // ARNs of keys that hsmd did not make
+	asked  []creation        // within the last hour
 
 	making chan struct{} // taken by who makes a key
 }
 
 func newAccount(id identity, rate int, patience time.Duration) *account {
 	return &account{id: id, presence: newPresence(), patience: patience, signing: newPace(rate), reading: newPace(readRate), make: newPace(makeRate),
-		public: map[string][]byte{}, other: map[string]bool{}, lost: map[string]time.Time{}, making: make(chan struct{}, 1)}
+		public: map[string][]byte{}, other: map[string]bool{}, making: make(chan struct{}, 1)}
 }
 
 // kms gives the client, which is made at the first use: files and variables of

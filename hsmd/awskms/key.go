@@ -22,6 +22,7 @@ type key struct {
 	name       string
 	definition wire.Definition
 	aws        *wire.AWSKMSDefinition
+	fromWire   bool
 
 	looking sync.Mutex // held by who looks again where the alias points
 

@@ -2,6 +2,7 @@ package awskms
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -118,6 +119,26 @@ func (s *Service) tagOf(ctx context.Context, a *account, k *key, arn string) (al
 		return "", "", created, k.notKMS("looking for " + arn)
 	}
 	return alias, d.KeyMetadata.KeyState, aws.ToTime(d.KeyMetadata.CreationDate), nil
+}
+
+// creation is a key that KMS was asked to make, and may not show yet.
+type creation struct {
+	alias, arn string // no ARN: the answer was lost
+	at         time.Time
+}
+
+// lately are those of the last hour, the oldest first.
+func (a *account) lately() []creation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = slices.DeleteFunc(a.asked, func(c creation) bool { return time.Since(c.at) >= time.Hour })
+	return slices.Clone(a.asked)
+}
+
+func (a *account) note(c creation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = append(a.asked, c)
 }
 
 func (a *account) isOthers(arn string) bool {
