@@ -114,3 +114,18 @@ func (a *account) renewCredentials() bool {
 	}
 	return false
 }
+
+// noCredentials is that nobody gives hsmd credentials: KMS was not asked.
+type noCredentials struct{ why error }
+
+func (e noCredentials) Error() string { return "hsmd has no AWS credentials: " + e.why.Error() }
+func (e noCredentials) Unwrap() error { return e.why }
+
+// haveCredentials has the client's credentials at hand. A failure to get them is
+// not KMS's, though the client would say so.
+func haveCredentials(ctx context.Context, client *kms.Client) error {
+	if _, err := client.Options().Credentials.Retrieve(ctx); err != nil {
+		return noCredentials{err}
+	}
+	return nil
+}

@@ -62,7 +62,9 @@ func once[In, Out any](ctx context.Context, a *account, p *pace, do operation[In
 	if err = p.wait(ctx); err == nil {
 		trying, cancel := context.WithTimeout(ctx, a.patience)
 		defer cancel()
-		out, err = do(client, trying, in)
+		if err = haveCredentials(trying, client); err == nil {
+			out, err = do(client, trying, in)
+		}
 	}
 	a.presence.leave(err, ctx.Err() != nil)
 	switch {

@@ -51,8 +51,11 @@ func (k *key) failure(what string, err error) error {
 	if own, ok := errors.AsType[*wire.Error](err); ok {
 		return own
 	}
-	code := apiCode(err)
 	where := fmt.Sprintf("managed key %q: %s in AWS KMS: ", k.name, what)
+	if none, ok := errors.AsType[noCredentials](err); ok {
+		return &wire.Error{Code: wire.Unavailable, RetryAfter: again, Message: where + shorten(none.Error())}
+	}
+	code := apiCode(err)
 	tail := ""
 	if code != "" {
 		tail = " (" + code + requestOf(err) + ")"
@@ -137,6 +140,9 @@ func answered(err error) int {
 // notMade reports whether KMS has, for certain, not done what it was asked for.
 func notMade(err error) bool {
 	if _, own := errors.AsType[*wire.Error](err); own {
+		return true
+	}
+	if _, none := errors.AsType[noCredentials](err); none {
 		return true
 	}
 	if status := answered(err); status != 0 {

@@ -77,11 +77,14 @@ func (p *presence) leave(err error, gaveUp bool) {
 		p.since = time.Now()
 	}
 	p.again, p.why = time.Now().Add(lookEvery), err
-	if errors.Is(err, context.DeadlineExceeded) {
+	if _, none := errors.AsType[noCredentials](err); !none && errors.Is(err, context.DeadlineExceeded) {
 		p.why = context.DeadlineExceeded
 	}
 }
 
 func (p *presence) refusal() error {
+	if none, ok := errors.AsType[noCredentials](p.why); ok {
+		return &wire.Error{Code: wire.Unavailable, RetryAfter: lookEvery, Message: shorten(none.Error())}
+	}
 	return &wire.Error{Code: wire.Unavailable, RetryAfter: lookEvery, Message: fmt.Sprintf("AWS KMS does not answer, and is not waited for: %v", p.why)}
 }

@@ -244,3 +244,27 @@ func TestClockSkew(t *testing.T) {
 		t.Errorf("%d requests where 6 are enough", n)
 	}
 }
+
+// TestNoCredentials: hsmd finds no credentials in its surroundings, which is not
+// said to be KMS's fault.
+func TestNoCredentials(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	for _, set := range b.kms.Env() {
+		name, value, _ := strings.Cut(set, "=")
+		if name == "AWS_ACCESS_KEY_ID" || name == "AWS_SECRET_ACCESS_KEY" {
+			value = ""
+		}
+		t.Setenv(name, value)
+	}
+	b.define("k", "ECDSA", func(d *wire.AWSKMSDefinition) { d.AccessKey, d.SecretKey = "", "" })
+	for range 3 {
+		_, err := b.generate(t.Context(), "k")
+		b.want("no credentials", err, wire.Unavailable, "hsmd has no AWS credentials")
+		if strings.Contains(err.Error(), "does not answer") {
+			t.Error(err)
+		}
+	}
+	if n := b.kms.Count("DescribeKey"); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
