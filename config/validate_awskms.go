@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -20,9 +21,20 @@ func AWSKeyType(s string) string {
 	return s
 }
 
+var soundAlias = regexp.MustCompile(`^alias/[A-Za-z0-9/_-]{1,250}$`)
+
+// AliasRule says what [SoundAlias] takes.
+const AliasRule = `an alias has letters, digits, "/", "_" and "-", 250 at most`
+
+// SoundAlias reports whether KMS takes an alias. It refuses another only when the
+// key that is to have it has been made.
+func SoundAlias(alias string) bool { return soundAlias.MatchString(alias) }
+
 func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
-	if generate && k.KMSKey != "" && !strings.HasPrefix(k.KMSKey, "alias/") {
+	if alias := strings.HasPrefix(k.KMSKey, "alias/"); generate && k.KMSKey != "" && !alias {
 		c.faultf(p, "kms_key", `with allow_generate_key, kms_key must be an alias: "alias/…"`)
+	} else if alias && !SoundAlias(k.KMSKey) {
+		c.faultf(p, "kms_key", "kms_key %q: %s", k.KMSKey, AliasRule)
 	}
 	if p.Has("access_key") != p.Has("secret_key") {
 		c.faultf(p, "", "access_key and secret_key go together; without both, hsmd uses the credentials that it finds in its surroundings")

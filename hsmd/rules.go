@@ -74,7 +74,7 @@ func describeLibrary(l *config.Library) string {
 func describeWireKeys(w *config.WireKeys) string {
 	words := fmt.Sprintf("clients with \"configure\" may define up to %d more, of libraries %s, on tokens %s", w.MaxKeys, listed(w.Libraries), listed(w.Tokens))
 	if len(w.Regions) > 0 {
-		words += fmt.Sprintf("; and in AWS KMS, in regions %s, at endpoints %s besides the regions' own", listed(w.Regions), listed(w.Endpoints))
+		words += fmt.Sprintf("; and in AWS KMS, in regions %s, at endpoints %s besides the regions' own, with credentials given or hsmd's own", listed(w.Regions), listed(w.Endpoints))
 	}
 	return words
 }

@@ -100,6 +100,27 @@ func TestAWSKMSProtectsKey(t *testing.T) {
 	signerOf(t, c, "ca")
 }
 
+// TestAWSKMSProtectsReplica: a multi-Region key that hsmd's file names in one
+// region cannot be had in another.
+func TestAWSKMSProtectsReplica(t *testing.T) {
+	token, kms, far := softhsm.New(t), fakekms.Start(t), fakekms.StartIn(t, "us-east-1")
+	far.Replicate(kms.MakeKey("ECC_NIST_P256", "alias/ca"), "alias/replica")
+	h := daemon.NewHSMD(t, daemon.Libraries(token.Store)+kmsKey(kms, "ca")+strings.Replace(kmsWireKeys(far), fakekms.Region, "us-east-1", 1))
+	h.Start()
+	c := wireClient(t, h.Socket)
+	d := kmsDefinition(far, "replica", "alias/replica")
+	d.AWSKMS.Region = "us-east-1"
+	if _, err := c.Configure(t.Context(), &wire.ConfigureRequest{Definition: d}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Test(t.Context(), &wire.TestRequest{Key: "replica"}); !errors.Is(err, wire.Denied) || !strings.Contains(err.Error(), `names "ca"`) {
+		t.Errorf("the replica: %v", err)
+	}
+	if n := far.Count("Sign"); n != 0 {
+		t.Errorf("%d signatures", n)
+	}
+}
+
 // TestCase51_TokensGoOn: AWS KMS is silent while more requests wait for it than a
 // connection holds; a token's key, over the same connection, signs.
 func TestCase51_TokensGoOn(t *testing.T) {

@@ -49,17 +49,17 @@ type account struct {
 	patience               time.Duration
 
 	mu     sync.Mutex
-	chain  *chain               // nil: to be read
-	public map[string][]byte    // SubjectPublicKeyInfo by the key's ARN, which never changes
-	other  map[string]bool      // ARNs of keys that hsmd did not make
-	lost   map[string]time.Time // CreateKey for this alias went without an answer
+	chain  *chain            // nil: to be read
+	public map[string][]byte // SubjectPublicKeyInfo by the key's ARN, which never changes
+	other  map[string]bool   // ARNs of keys that hsmd did not make
+	asked  []creation        // within the last hour
 
 	making chan struct{} // taken by who makes a key
 }
 
 func newAccount(id identity, rate int, patience time.Duration) *account {
 	return &account{id: id, presence: newPresence(), patience: patience, signing: newPace(rate), reading: newPace(readRate), make: newPace(makeRate),
-		public: map[string][]byte{}, other: map[string]bool{}, lost: map[string]time.Time{}, making: make(chan struct{}, 1)}
+		public: map[string][]byte{}, other: map[string]bool{}, making: make(chan struct{}, 1)}
 }
 
 // chain is a client with what hsmd's surroundings say: the region, where the
@@ -118,7 +118,7 @@ func (a *account) authenticate(ctx context.Context, c *chain) error {
 	defer cancel()
 	if _, err := c.config.Credentials.Retrieve(trying); err != nil {
 		a.renewCredentials()
-		return &wire.Error{Code: wire.Unavailable, RetryAfter: again, Message: "hsmd finds no AWS credentials: " + shorten(err.Error())}
+		return &wire.Error{Code: wire.Unavailable, RetryAfter: again, Message: "hsmd has no AWS credentials: " + shorten(err.Error())}
 	}
 	return nil
 }

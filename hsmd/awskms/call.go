@@ -21,10 +21,11 @@ const (
 )
 
 // ask asks what is safe to repeat, at the given pace. It is asked again where KMS
-// or the network was at fault, once where it was throttled and once with new
-// credentials where these had expired; all of it within ctx.
+// or the network was at fault, once where it was throttled, once with new
+// credentials where these had expired, and once with KMS's time where this
+// machine's is wrong; all of it within ctx.
 func ask[In, Out any](ctx context.Context, a *account, p *pace, do operation[In, Out], in *In) (*Out, error) {
-	var throttled, renewed bool
+	var throttled, renewed, corrected bool
 	for try := 1; ; try++ {
 		out, err := once(ctx, a, p, do, in)
 		if err == nil {
@@ -36,6 +37,8 @@ func ask[In, Out any](ctx context.Context, a *account, p *pace, do operation[In,
 			renewed, again = true, a.renewCredentials()
 		case isThrottled(code) && !throttled:
 			throttled, again = true, true
+		case isSkewed(err) && !corrected:
+			corrected, again = true, true
 		case isThrottled(code), isExpired(code):
 		default:
 			again = isPassing(err)

@@ -51,8 +51,8 @@ func (k *key) failure(what string, err error) error {
 	if own, ok := errors.AsType[*wire.Error](err); ok {
 		return own
 	}
-	code := apiCode(err)
 	where := fmt.Sprintf("managed key %q: %s in AWS KMS: ", k.name, what)
+	code := apiCode(err)
 	tail := ""
 	if code != "" {
 		tail = " (" + code + requestOf(err) + ")"
@@ -74,6 +74,12 @@ func (k *key) failure(what string, err error) error {
 		return &wire.Error{Code: wire.Unavailable, RetryAfter: again, Message: where + "no answer in time"}
 	}
 	return &wire.Error{Code: wire.Unavailable, RetryAfter: again, Message: where + shorten(err.Error())}
+}
+
+// notKMS is the fault of an answer that lacks what KMS always says: whatever
+// stands at an endpoint, hsmd, which keeps the tokens too, does not fall over it.
+func (k *key) notKMS(what string) error {
+	return wire.Errorf(wire.Internal, "managed key %q: %s in AWS KMS: the answer is not one of KMS's", k.name, what)
 }
 
 func apiCode(err error) string {
@@ -102,6 +108,13 @@ func isThrottled(code string) bool {
 }
 
 func isExpired(code string) bool { return code == "ExpiredTokenException" || code == "ExpiredToken" }
+
+// isSkewed reports whether the SDK takes an error for that of a clock which is
+// minutes from KMS's. Its client signs with KMS's time from then on.
+func isSkewed(err error) bool {
+	var e interface{ RetryableError() bool }
+	return answered(err) != 0 && errors.As(err, &e) && e.RetryableError()
+}
 
 // isPassing reports whether KMS or the network was at fault, and the same request
 // may succeed at once.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,8 @@ const (
 	// settleTime is how long what was just made is waited for: KMS says of some
 	// of it for seconds, in places for a minute, that it is not there.
 	settleTime = time.Minute
-	// lostTime is how long after an unanswered CreateKey no other is made.
+	// lostTime is how long after CreateKey no other is made for the same alias,
+	// answered or not: KMS may not list the key yet.
 	lostTime = 2 * time.Minute
 	// lostLook is how long the one is looked for at once.
 	lostLook = 15 * time.Second
@@ -74,13 +76,13 @@ func (s *Service) Generate(ctx context.Context, req *wire.GenerateRequest) (*wir
 
 	// Step 3: the alias, and what KMS says of both.
 	if err := s.name(ctx, a, k, arn); err != nil {
-		return nil, err
+		return nil, notAround(k, err)
 	}
 	k.mu.Lock()
 	k.made = time.Now()
 	k.mu.Unlock()
 	if f, err = s.find(ctx, k); err != nil {
-		return nil, err
+		return nil, notAround(k, err)
 	}
 	return &wire.GenerateResponse{Key: k.info(f, nil), Created: created && f.arn == arn}, nil
 }
@@ -95,31 +97,37 @@ func (s *Service) madeOrMake(ctx context.Context, a *account, k *key, req *wire.
 	if arn, err = tagged.of(k, alias); arn != "" || err != nil {
 		return arn, false, err
 	}
-	a.mu.Lock()
-	lost := a.lost[alias]
-	a.mu.Unlock()
-	if wait := lostTime - time.Since(lost); wait > 0 {
-		return "", false, notHeard(k, wait)
+	hour := a.lately()
+	for _, c := range slices.Backward(hour) {
+		switch wait := lostTime - time.Since(c.at); {
+		case c.alias != alias || wait <= 0:
+		case c.arn != "":
+			return c.arn, false, nil
+		default:
+			return "", false, notHeard(k, wait)
+		}
 	}
-	if tagged.recent >= s.creations {
+	if n := max(tagged.recent, len(hour)); n >= s.creations {
 		return "", false, &wire.Error{Code: wire.Busy, RetryAfter: time.Hour / 4, Message: fmt.Sprintf(
-			"managed key %q: %d keys were made in AWS KMS within an hour, which is as many as hsmd makes", k.name, tagged.recent)}
+			"managed key %q: %d keys were made in AWS KMS within an hour, which is as many as hsmd makes", k.name, n)}
 	}
 	made, err := once(ctx, a, a.make, (*kms.Client).CreateKey, &kms.CreateKeyInput{
 		KeySpec: types.KeySpec(specOf(k.aws)), KeyUsage: types.KeyUsageTypeSignVerify,
 		Description: aws.String("made by hsmd for managed key " + k.name),
 		Tags:        []types.Tag{tag(tagAlias, alias), tag(tagName, k.name), tag(tagID, req.ID)}})
-	if err == nil {
-		s.log.Info("AWS KMS made a key", "key", k.name, "arn", *made.KeyMetadata.Arn, "alias", alias, "request_id", requestID(made.ResultMetadata), "context", shorten(req.Context))
-		return *made.KeyMetadata.Arn, true, nil
-	}
-	if notMade(err) {
+	switch {
+	case err == nil && (made.KeyMetadata == nil || made.KeyMetadata.Arn == nil):
+		err = k.notKMS("making a key")
+	case err == nil:
+		arn = *made.KeyMetadata.Arn
+		a.note(creation{alias: alias, arn: arn, at: time.Now()})
+		s.log.Info("AWS KMS made a key", "key", k.name, "arn", arn, "alias", alias, "request_id", requestID(made.ResultMetadata), "context", shorten(req.Context))
+		return arn, true, nil
+	case notMade(err):
 		return "", false, k.failure("making a key", err)
 	}
 	s.log.Warn("AWS KMS was asked for a key, and the answer was lost; it is looked for by its tag", "key", k.name, "alias", alias, "error", k.failure("making a key", err))
-	a.mu.Lock()
-	a.lost[alias] = time.Now()
-	a.mu.Unlock()
+	a.note(creation{alias: alias, at: time.Now()})
 	return s.lookForLost(ctx, a, k)
 }
 
@@ -139,6 +147,14 @@ func (s *Service) lookForLost(ctx context.Context, a *account, k *key) (string, 
 			return "", false, notHeard(k, lostTime)
 		}
 	}
+}
+
+// notAround is the failure of what KMS has made and does not show yet.
+func notAround(k *key, err error) error {
+	if !isUnknown(err) {
+		return err
+	}
+	return &wire.Error{Code: wire.Unavailable, RetryAfter: settleMost, Message: fmt.Sprintf("managed key %q: AWS KMS has made its key, and does not show it yet", k.name)}
 }
 
 func notHeard(k *key, wait time.Duration) error {

@@ -22,6 +22,7 @@ type key struct {
 	name       string
 	definition wire.Definition
 	aws        *wire.AWSKMSDefinition
+	fromWire   bool
 
 	looking chan struct{} // taken by who looks where the alias points
 
@@ -97,6 +98,9 @@ func (s *Service) resolve(ctx context.Context, a *account, k *key, id string) (*
 		return nil, k.failure("looking for "+id, err)
 	}
 	m := answer.KeyMetadata
+	if m == nil || m.Arn == nil {
+		return nil, k.notKMS("looking for " + id)
+	}
 	switch m.KeyState {
 	case types.KeyStateEnabled:
 	case types.KeyStateDisabled:
@@ -113,33 +117,33 @@ func (s *Service) resolve(ctx context.Context, a *account, k *key, id string) (*
 	if want := specOf(k.aws); !want.fits(spec) {
 		return nil, wire.Errorf(wire.Invalid, "managed key %q: the key %s is %s in AWS KMS, its definition says %s", k.name, *m.Arn, spec, want)
 	}
-	spki, err := s.publicKey(ctx, a, k, *m.Arn)
+	spki, public, err := s.publicKey(ctx, a, k, *m.Arn)
 	if err != nil {
 		return nil, err
-	}
-	public, err := x509.ParsePKIXPublicKey(spki)
-	if err != nil {
-		return nil, wire.Errorf(wire.Internal, "managed key %q: the public key that AWS KMS gives cannot be read: %v", k.name, err)
 	}
 	return &found{arn: *m.Arn, spki: spki, id: sha256.Sum256(spki), public: public, spec: spec}, nil
 }
 
-// publicKey gives the public key behind an ARN, which KMS never changes.
-func (s *Service) publicKey(ctx context.Context, a *account, k *key, arn string) ([]byte, error) {
+// publicKey gives the public key behind an ARN, which KMS never changes. What
+// cannot be read is not kept.
+func (s *Service) publicKey(ctx context.Context, a *account, k *key, arn string) (spki []byte, public crypto.PublicKey, err error) {
 	a.mu.Lock()
-	spki := a.public[arn]
+	spki = a.public[arn]
 	a.mu.Unlock()
-	if spki != nil {
-		return spki, nil
+	if spki == nil {
+		answer, err := ask(ctx, a, a.reading, (*kms.Client).GetPublicKey, &kms.GetPublicKeyInput{KeyId: &arn})
+		if err != nil {
+			return nil, nil, k.failure("reading the public key of "+arn, err)
+		}
+		spki = bytes.Clone(answer.PublicKey)
 	}
-	answer, err := ask(ctx, a, a.reading, (*kms.Client).GetPublicKey, &kms.GetPublicKeyInput{KeyId: &arn})
-	if err != nil {
-		return nil, k.failure("reading the public key of "+arn, err)
+	if public, err = x509.ParsePKIXPublicKey(spki); err != nil {
+		return nil, nil, wire.Errorf(wire.Internal, "managed key %q: the public key that AWS KMS gives cannot be read: %v", k.name, err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.public[arn] = bytes.Clone(answer.PublicKey)
-	return a.public[arn], nil
+	a.public[arn] = spki
+	return spki, public, nil
 }
 
 // current gives the key pair to sign with. Where an alias points is looked at

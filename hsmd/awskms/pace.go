@@ -46,6 +46,9 @@ func burst(perSecond int) int { return max(1, perSecond/10) }
 func (p *pace) setTop(perSecond int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.top == float64(perSecond) {
+		return // it may go slower just now
+	}
 	p.top = float64(perSecond)
 	p.limit.SetBurst(burst(perSecond))
 	p.limit.SetLimit(rate.Limit(perSecond))

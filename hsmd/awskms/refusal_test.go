@@ -246,3 +246,46 @@ func TestCredentialsFile(t *testing.T) {
 		t.Errorf("with the file: %v", err)
 	}
 }
+
+// TestEmptyAnswers: something that is not KMS answers "{}" with success. hsmd does
+// not fall over it, makes no second key, and goes on when KMS is back.
+func TestEmptyAnswers(t *testing.T) {
+	for _, operation := range []string{"ListKeys", "ListResourceTags", "DescribeKey", "CreateKey", "CreateAlias", "GetPublicKey"} {
+		t.Run(operation, func(t *testing.T) {
+			b := newBench(t, awskms.Config{})
+			b.kms.MakeKey("ECC_NIST_P256", "") // somebody else's
+			there := len(b.kms.Keys())
+			b.define("k", "ECDSA", nil)
+			b.kms.Empty(operation, 1)
+			if _, err := b.generate(t.Context(), "k"); err != nil {
+				b.want(operation, err, wire.Internal, "k")
+			}
+			if _, err := b.generate(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(b.kms.Keys()) - there; n != 1 {
+				t.Errorf("%d keys were made", n)
+			}
+		})
+	}
+}
+
+// TestClockSkew: a clock that is wrong by more than KMS suffers is corrected by
+// KMS's own, before anybody notices.
+func TestClockSkew(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	key := b.kms.MakeKey("ECC_NIST_P256", "alias/k")
+	b.define("k", "ECDSA", nil)
+	for _, skew := range []time.Duration{-time.Hour, 0, time.Hour} {
+		b.kms.Skew(skew)
+		if info := b.find("k"); info.Fault != nil {
+			t.Fatalf("%v: %v", skew, info.Fault.Err())
+		}
+		if _, err := b.sign(t.Context(), "k", key.SPKI, wire.ECDSAP256SHA256, []byte("x")); err != nil {
+			t.Errorf("%v: %v", skew, err)
+		}
+	}
+	if n := b.kms.Count("DescribeKey"); n != 6 {
+		t.Errorf("%d requests where 6 are enough", n)
+	}
+}

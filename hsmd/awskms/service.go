@@ -71,7 +71,7 @@ func (s *Service) Configure(_ context.Context, req *wire.ConfigureRequest) (*wir
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys[req.Handle()] = &key{name: d.Name, definition: d, aws: d.AWSKMS, looking: make(chan struct{}, 1)}
+	s.keys[req.Handle()] = &key{name: d.Name, definition: d, aws: d.AWSKMS, looking: make(chan struct{}, 1), fromWire: req.Worker != nil && req.Worker.FromWire}
 	s.repace(identityOf(d.AWSKMS))
 	return &wire.ConfigureResponse{UUID: d.UUID}, nil
 }
@@ -89,21 +89,25 @@ func (s *Service) Forget(_ context.Context, req *wire.ForgetRequest) (*wire.Forg
 	return &wire.ForgetResponse{}, nil
 }
 
-// repace has an account go at the pace of the slowest of its keys, and gives up
-// an account that has none, with its credentials.
+// repace has an account go at the pace of the slowest of its keys; those that
+// came over the wire are asked only where there are no others. An account that has
+// none is given up, with its credentials, unless it says what was made of late.
 func (s *Service) repace(id identity) {
-	rate := 0
+	var slowest *key
 	for _, k := range s.keys {
-		if identityOf(k.aws) == id && (rate == 0 || k.rate() < rate) {
-			rate = k.rate()
+		if identityOf(k.aws) != id {
+			continue
+		}
+		if slowest == nil || slowest.fromWire && !k.fromWire || slowest.fromWire == k.fromWire && k.rate() < slowest.rate() {
+			slowest = k
 		}
 	}
 	switch a := s.accounts[id]; {
 	case a == nil:
-	case rate == 0:
+	case slowest != nil:
+		a.signing.setTop(slowest.rate())
+	case len(a.lately()) == 0:
 		delete(s.accounts, id)
-	default:
-		a.signing.setTop(rate)
 	}
 }
 
@@ -127,6 +131,7 @@ func (s *Service) account(k *key) *account {
 	if a == nil {
 		a = newAccount(id, k.rate(), s.patience)
 		s.accounts[id] = a
+		s.repace(id)
 	}
 	return a
 }

@@ -2,6 +2,7 @@ package awskms
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,14 +53,14 @@ func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, erro
 			return nil, k.failure("listing keys", err)
 		}
 		for _, entry := range page.Keys {
-			arn := *entry.KeyArn
-			if a.isOthers(arn) {
+			arn := aws.ToString(entry.KeyArn)
+			if arn == "" || a.isOthers(arn) {
 				continue
 			}
 			slots <- struct{}{}
 			looking.Go(func() {
 				defer func() { <-slots }()
-				alias, state, created, err := s.tagOf(ctx, a, arn)
+				alias, state, created, err := s.tagOf(ctx, a, k, arn)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -76,7 +77,7 @@ func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, erro
 				}
 			})
 		}
-		if !page.Truncated {
+		if !page.Truncated || page.NextMarker == nil {
 			break
 		}
 		marker = page.NextMarker
@@ -90,7 +91,7 @@ func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, erro
 
 // tagOf gives the alias that a key was made for, empty for none, and how the key
 // is.
-func (s *Service) tagOf(ctx context.Context, a *account, arn string) (alias string, state types.KeyState, created time.Time, err error) {
+func (s *Service) tagOf(ctx context.Context, a *account, k *key, arn string) (alias string, state types.KeyState, created time.Time, err error) {
 	tags, err := ask(ctx, a, a.reading, (*kms.Client).ListResourceTags, &kms.ListResourceTagsInput{KeyId: &arn})
 	if code := apiCode(err); code == "AccessDeniedException" || code == "NotFoundException" {
 		if code == "AccessDeniedException" {
@@ -102,8 +103,8 @@ func (s *Service) tagOf(ctx context.Context, a *account, arn string) (alias stri
 		return "", "", created, err
 	}
 	for _, t := range tags.Tags {
-		if *t.TagKey == tagAlias {
-			alias = *t.TagValue
+		if aws.ToString(t.TagKey) == tagAlias {
+			alias = aws.ToString(t.TagValue)
 		}
 	}
 	if alias == "" {
@@ -114,7 +115,30 @@ func (s *Service) tagOf(ctx context.Context, a *account, arn string) (alias stri
 	if err != nil {
 		return "", "", created, err
 	}
-	return alias, d.KeyMetadata.KeyState, *d.KeyMetadata.CreationDate, nil
+	if d.KeyMetadata == nil {
+		return "", "", created, k.notKMS("looking for " + arn)
+	}
+	return alias, d.KeyMetadata.KeyState, aws.ToTime(d.KeyMetadata.CreationDate), nil
+}
+
+// creation is a key that KMS was asked to make, and may not show yet.
+type creation struct {
+	alias, arn string // no ARN: the answer was lost
+	at         time.Time
+}
+
+// lately are those of the last hour, the oldest first.
+func (a *account) lately() []creation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = slices.DeleteFunc(a.asked, func(c creation) bool { return time.Since(c.at) >= time.Hour })
+	return slices.Clone(a.asked)
+}
+
+func (a *account) note(c creation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = append(a.asked, c)
 }
 
 func (a *account) isOthers(arn string) bool {

@@ -65,6 +65,8 @@ func checkAWSKMS(d *wire.AWSKMSDefinition, generate bool) string {
 		return "kms_key is in region " + regionOf(d.KMSKey) + ", and region says " + d.Region
 	case generate && !strings.HasPrefix(d.KMSKey, "alias/"):
 		return `a key that may be generated needs an alias as kms_key: "alias/…"`
+	case strings.HasPrefix(d.KMSKey, "alias/") && !config.SoundAlias(d.KMSKey):
+		return "kms_key: " + config.AliasRule
 	case strings.HasPrefix(d.KMSKey, "alias/aws/"):
 		return "aliases that begin with alias/aws/ are those of AWS itself"
 	case (d.AccessKey == "") != (d.SecretKey == ""):
@@ -149,13 +151,8 @@ func (r *WireRules) AllowAWSKMS(d *wire.AWSKMSDefinition) error {
 	return nil
 }
 
-// maybeSameAccount reports whether two definitions may be of keys in one account
-// and region.
-func maybeSameAccount(p, q *wire.AWSKMSDefinition) bool {
-	return p != nil && q != nil && !differ(p.Region, q.Region)
-}
-
-// sameInAWSKMS reports whether two definitions say the same key in AWS KMS.
+// sameInAWSKMS reports whether two definitions say the same key in AWS KMS, in
+// what may be one account and region.
 func sameInAWSKMS(p, q *wire.AWSKMSDefinition) bool {
-	return maybeSameAccount(p, q) && p.KMSKey == q.KMSKey
+	return p != nil && q != nil && !differ(p.Region, q.Region) && p.KMSKey == q.KMSKey
 }

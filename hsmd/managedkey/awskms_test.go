@@ -46,6 +46,7 @@ func TestAWSKMSDefinitions(t *testing.T) {
 		"is of type awskms, and must have that part": func(d *wire.Definition, _ *wire.AWSKMSDefinition) { d.PKCS11 = &wire.PKCS11Definition{} },
 		"kms_key is missing":                         func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey = "" },
 		"needs an alias":                             func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey = "1234abcd" },
+		"an alias has letters":                       func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey = "alias/ca.2026" },
 		"those of AWS itself":                        func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey = "alias/aws/s3" },
 		"kms_key is in region eu-west-1":             func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey, p.Region = arn, "us-east-1" },
 		"secret_key go together":                     func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.AccessKey = "" },

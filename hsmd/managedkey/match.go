@@ -53,12 +53,6 @@ func maybeSameToken(p, q *wire.PKCS11Definition) bool {
 
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// MaybeSameAccount reports whether two definitions may be of one account and
-// region of AWS KMS.
-func MaybeSameAccount(a, b *Key) bool {
-	return maybeSameAccount(a.Definition.AWSKMS, b.Definition.AWSKMS)
-}
-
 // SameToken reports whether two definitions select their tokens, or regions of
 // AWS KMS, by the same words.
 func SameToken(a, b *Key) bool {

@@ -155,7 +155,7 @@ func (s *Server) findProtected(ctx context.Context, k *managedkey.Key) error {
 		return nil
 	}
 	if k.Definition.AWSKMS != nil {
-		return s.findProtectedInAWSKMS(ctx, k)
+		return s.findProtectedInAWSKMS(ctx)
 	}
 	state := s.state.Load()
 	token, tokens, err := s.resolve(ctx, k)
@@ -183,11 +183,11 @@ func (s *Server) findProtected(ctx context.Context, k *managedkey.Key) error {
 	return nil
 }
 
-// findProtectedInAWSKMS looks for the keys in AWS KMS that are not of the wire
-// and may be in the same account and region as k, which is.
-func (s *Server) findProtectedInAWSKMS(ctx context.Context, k *managedkey.Key) error {
+// findProtectedInAWSKMS looks for the keys in AWS KMS that are not of the wire, in
+// whatever region: a multi-Region key is the same key pair in several.
+func (s *Server) findProtectedInAWSKMS(ctx context.Context) error {
 	for _, other := range s.state.Load().Keys.All() {
-		if other.Source == wire.SourceWire || other.Public() != nil || !managedkey.MaybeSameAccount(k, other) {
+		if other.Source == wire.SourceWire || other.Public() != nil || other.Definition.AWSKMS == nil {
 			continue
 		}
 		if err := s.findOther(ctx, other); err != nil {

@@ -35,6 +35,8 @@ const (
 type Server struct {
 	URL string // "http://127.0.0.1:…", for endpoint
 
+	region string
+
 	http *http.Server
 	done chan struct{} // closed when it ends
 
@@ -58,14 +60,20 @@ type aliasEntry struct {
 	seen   time.Time // from when on it is found
 }
 
-// Start starts a KMS that ends with the test.
+// Start starts the KMS of [Region], which ends with the test.
 func Start(t testing.TB) *Server {
+	t.Helper()
+	return StartIn(t, Region)
+}
+
+// StartIn starts the KMS of another region.
+func StartIn(t testing.TB, region string) *Server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{URL: "http://" + l.Addr().String(), done: make(chan struct{}), aliases: map[string]*aliasEntry{}, counts: map[string]int{}}
+	s := &Server{URL: "http://" + l.Addr().String(), region: region, done: make(chan struct{}), aliases: map[string]*aliasEntry{}, counts: map[string]int{}}
 	s.faults.start()
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go s.http.Serve(l)
@@ -79,7 +87,7 @@ func Start(t testing.TB) *Server {
 // Env is what a process needs in its environment to find the KMS and the
 // credentials in the way that every program of AWS's does, and no others.
 func (s *Server) Env() []string {
-	return []string{"AWS_ACCESS_KEY_ID=" + AccessKey, "AWS_SECRET_ACCESS_KEY=" + SecretKey, "AWS_SESSION_TOKEN=", "AWS_REGION=" + Region,
+	return []string{"AWS_ACCESS_KEY_ID=" + AccessKey, "AWS_SECRET_ACCESS_KEY=" + SecretKey, "AWS_SESSION_TOKEN=", "AWS_REGION=" + s.region,
 		"AWS_ENDPOINT_URL_KMS=" + s.URL, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_PROFILE="}
 }
 
@@ -141,10 +149,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-Requestid", id)
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	if failure != nil {
 		w.WriteHeader(failure.status)
 		json.NewEncoder(w).Encode(failure)
 		return
+	}
+	if before.empty {
+		answer = struct{}{}
 	}
 	text, err := json.Marshal(answer)
 	if err != nil {

@@ -7,12 +7,14 @@ type faults struct {
 	fail    map[string]*planned // by operation
 	lose    map[string]int
 	broken  map[string]int
+	empty   map[string]int
 	delay   map[string]time.Duration
 	quota   map[string]*bucket
 	denied  map[string]bool
 	hole    bool
 	expired int
 	settle  time.Duration // until what was made is found
+	skew    time.Duration // of the clock
 }
 
 type planned struct {
@@ -29,7 +31,7 @@ type bucket struct {
 
 func (f *faults) start() {
 	f.fail, f.delay = map[string]*planned{}, map[string]time.Duration{}
-	f.lose, f.broken = map[string]int{}, map[string]int{}
+	f.lose, f.broken, f.empty = map[string]int{}, map[string]int{}, map[string]int{}
 	f.quota, f.denied = map[string]*bucket{}, map[string]bool{}
 }
 
@@ -49,6 +51,12 @@ func (s *Server) Lose(operation string, times int) {
 // middle: the work is done, and said to be.
 func (s *Server) Break(operation string, times int) {
 	s.change(func(f *faults) { f.broken[operation] = times })
+}
+
+// Empty has the next requests for an operation answered with success and nothing
+// else, as something that is not KMS may.
+func (s *Server) Empty(operation string, times int) {
+	s.change(func(f *faults) { f.empty[operation] = times })
 }
 
 // Delay has each request for an operation wait before it is looked at.
@@ -75,6 +83,16 @@ func (s *Server) Expire(times int) { s.change(func(f *faults) { f.expired = time
 // Settle has what is made from now on be found only after d, as the service's
 // eventual consistency does.
 func (s *Server) Settle(d time.Duration) { s.change(func(f *faults) { f.settle = d }) }
+
+// Skew puts the server's clock forward, or back.
+func (s *Server) Skew(d time.Duration) { s.change(func(f *faults) { f.skew = d }) }
+
+// now is the time by the server's clock.
+func (s *Server) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(s.faults.skew)
+}
 
 // SetState makes a key Enabled, Disabled or PendingDeletion.
 func (s *Server) SetState(arn, state string) {
@@ -111,6 +129,7 @@ type outcome struct {
 	failure *Failure
 	lose    bool
 	broken  bool
+	empty   bool
 }
 
 func (s *Server) plan(operation string) outcome {
@@ -133,6 +152,10 @@ func (s *Server) plan(operation string) outcome {
 	if f.broken[operation] > 0 {
 		f.broken[operation]--
 		o.broken = true
+	}
+	if f.empty[operation] > 0 {
+		f.empty[operation]--
+		o.empty = true
 	}
 	return o
 }

@@ -29,7 +29,7 @@ type Key struct {
 // MakeKey makes a key beside whoever asks over HTTP: a key that is there
 // already. alias is "alias/…", or empty for none.
 func (s *Server) MakeKey(spec, alias string) *Key {
-	k, failure := makeKey(spec)
+	k, failure := s.newKey(spec)
 	if failure != nil {
 		panic(failure.Message)
 	}
@@ -40,6 +40,17 @@ func (s *Server) MakeKey(spec, alias string) *Key {
 		s.aliases[alias] = &aliasEntry{target: k}
 	}
 	return k
+}
+
+// Replicate has a key of another region's here too, behind an alias, as a
+// multi-Region key is: with its own ARN, and the same key pair.
+func (s *Server) Replicate(k *Key, alias string) {
+	replica := *k
+	replica.ARN = "arn:aws:kms:" + s.region + ":" + Account + ":key/" + k.ID
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = append(s.keys, &replica)
+	s.aliases[alias] = &aliasEntry{target: &replica}
 }
 
 // Keys are all keys there are.
@@ -53,7 +64,7 @@ func (s *Server) Keys() []Key {
 	return all
 }
 
-func makeKey(spec string) (*Key, *Failure) {
+func (s *Server) newKey(spec string) (*Key, *Failure) {
 	private, err := generate(spec)
 	if private == nil && err == nil {
 		return nil, fail("ValidationException", "1 validation error detected: Value at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set")
@@ -62,7 +73,7 @@ func makeKey(spec string) (*Key, *Failure) {
 		var spki []byte
 		if spki, err = x509.MarshalPKIXPublicKey(private.Public()); err == nil {
 			id := requestID()
-			return &Key{ID: id, ARN: "arn:aws:kms:" + Region + ":" + Account + ":key/" + id, Spec: spec, State: "Enabled", Usage: "SIGN_VERIFY",
+			return &Key{ID: id, ARN: "arn:aws:kms:" + s.region + ":" + Account + ":key/" + id, Spec: spec, State: "Enabled", Usage: "SIGN_VERIFY",
 				Tags: map[string]string{}, Created: time.Now(), SPKI: spki, private: private}, nil
 		}
 	}

@@ -96,12 +96,12 @@ func (k *Key) metadata(state string) map[string]any {
 // that it is there.
 func (s *Server) find(id string) (*Key, *Failure) {
 	now := time.Now()
-	name := strings.TrimPrefix(id, "arn:aws:kms:"+Region+":"+Account+":")
+	name := strings.TrimPrefix(id, "arn:aws:kms:"+s.region+":"+Account+":")
 	if strings.HasPrefix(name, "alias/") {
 		if a := s.aliases[name]; a != nil && !now.Before(a.seen) {
 			return a.target, nil
 		}
-		return nil, fail("NotFoundException", "Alias arn:aws:kms:"+Region+":"+Account+":"+name+" is not found.")
+		return nil, fail("NotFoundException", "Alias arn:aws:kms:"+s.region+":"+Account+":"+name+" is not found.")
 	}
 	for _, k := range s.keys {
 		if (k.ARN == id || k.ID == id) && !now.Before(k.seen) {
@@ -115,7 +115,7 @@ func (s *Server) createKey(r *request) (any, *Failure) {
 	if r.KeyUsage != "SIGN_VERIFY" {
 		return nil, fail("UnsupportedOperationException", "only signing keys are made here")
 	}
-	k, failure := makeKey(r.KeySpec)
+	k, failure := s.newKey(r.KeySpec)
 	if failure != nil {
 		return nil, failure
 	}
@@ -141,7 +141,7 @@ func (s *Server) createAlias(r *request) (any, *Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.aliases[r.AliasName] != nil {
-		return nil, fail("AlreadyExistsException", "An alias with the name arn:aws:kms:"+Region+":"+Account+":"+r.AliasName+" already exists")
+		return nil, fail("AlreadyExistsException", "An alias with the name arn:aws:kms:"+s.region+":"+Account+":"+r.AliasName+" already exists")
 	}
 	k, failure := s.find(r.TargetKeyId)
 	if failure != nil {

@@ -33,12 +33,12 @@ func (s *Server) authenticate(r *http.Request, body []byte) *Failure {
 	if scope[0] != AccessKey {
 		return fail("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	if scope[2] != Region {
+	if scope[2] != s.region {
 		return fail("InvalidSignatureException", "Credential should be scoped to a valid region.")
 	}
 	date := r.Header.Get("X-Amz-Date")
 	at, err := time.Parse("20060102T150405Z", date)
-	if err != nil || time.Since(at).Abs() > skew || !strings.HasPrefix(date, scope[1]) {
+	if err != nil || s.now().Sub(at).Abs() > skew || !strings.HasPrefix(date, scope[1]) {
 		return fail("InvalidSignatureException", "Signature expired: "+date+" is not of now")
 	}
 	signed := strings.Split(parts["SignedHeaders"], ";")

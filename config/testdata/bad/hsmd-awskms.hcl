@@ -21,3 +21,8 @@ wire_keys {
   libraries = []
   endpoints = ["https://kms.example.com/path", "http://127.0.0.1:4566"]
 }
+managed_key "awskms" "d" {
+  kms_key            = "alias/ca.2026"
+  key_type           = "Ed25519"
+  allow_generate_key = true
+}
