@@ -41,7 +41,7 @@ func TestLinkedAsTheLoader(t *testing.T) {
 	object(t, at("sub/libinner.so"), at("sub/libdeep.so"))
 	object(t, at("sub/libpath.so"))
 	object(t, at("libouter.so"), at("sub/libinner.so"), "-Wl,--disable-new-dtags,-rpath,$ORIGIN/sub")
-	object(t, at("vendor.so"), at("libouter.so"), "-L"+at("env"), "-lenv", "-lcrypto", "-lstdc++", at("sub/libpath.so"), "-Wl,-rpath-link,"+at("sub"), "-Wl,--enable-new-dtags,-rpath,${ORIGIN}")
+	object(t, at("vendor.so"), at("libouter.so"), "-L"+at("env"), "-lenv", "-l:libcrypto.so.3", "-l:libstdc++.so.6", at("sub/libpath.so"), "-Wl,-rpath-link,"+at("sub"), "-Wl,--enable-new-dtags,-rpath,${ORIGIN}")
 	for _, c := range []struct {
 		object  string
 		environ []string
