@@ -25,10 +25,10 @@ type OpenCryptoki struct {
 // namespaces until its input ends.
 const holder = `set -e
 mount --make-rprivate /
-for dir in /etc/opencryptoki /var/lib/opencryptoki /dev/shm /run; do mount -t tmpfs none $dir; done
+for dir in /etc/opencryptoki /var/lib/opencryptoki /var/log /dev/shm /run; do mount -t tmpfs none $dir; done
 sed 's/^pkcs11:x:[0-9]*/pkcs11:x:0/' /etc/group >/run/group
 mount --bind /run/group /etc/group
-mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ
+mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ /var/log/opencryptoki
 printf 'version opencryptoki-3.1\nslot 3\n{\nstdll = libpkcs11_sw.so\n}\n' >/etc/opencryptoki/opencryptoki.conf
 echo made
 read -r _ || true`
