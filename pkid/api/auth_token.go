@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
@@ -23,8 +24,18 @@ func renewSelf(*Handler, *request) (*answer, error) {
 	return nil, vaultapi.BadRequest("lease is not renewable")
 }
 
+// folded gives a path in the letters of what it leads to.
+func (h *Handler) folded(path string) string {
+	path = strings.TrimLeft(path, "/")
+	bare := strings.TrimRight(path, "/")
+	if rt := h.route(&request{path: bare}); rt != nil {
+		return rt.folded(bare) + path[len(bare):]
+	}
+	return path
+}
+
 // readCapabilities tells what the caller may do with each path.
-func readCapabilities(_ *Handler, r *request) (*answer, error) {
+func readCapabilities(h *Handler, r *request) (*answer, error) {
 	paths := append(r.params.StringList("paths"), r.params.StringList("path")...)
 	if err := r.params.Err(); err != nil {
 		return nil, err
@@ -34,7 +45,7 @@ func readCapabilities(_ *Handler, r *request) (*answer, error) {
 	}
 	data := map[string]any{}
 	for _, path := range paths {
-		data[path] = r.who.acl.Capabilities(path)
+		data[path] = r.who.acl.Capabilities(path, h.folded(path))
 	}
 	if len(paths) == 1 {
 		data["capabilities"] = data[paths[0]]

@@ -61,7 +61,7 @@ var capabilityOf = map[operation]policy.Capability{
 // authorize lets the caller pass, or not. The path is the one that the route
 // was found by.
 func authorize(r *request, rt *route) error {
-	if rt != nil && rt.stranger || r.who.acl.Capable(asked(r, rt)) {
+	if rt != nil && rt.stranger || may(r, rt, nil, r.who.acl.Capable) {
 		return nil
 	}
 	return vaultapi.PermissionDenied()
@@ -69,14 +69,23 @@ func authorize(r *request, rt *route) error {
 
 // authorizeParams is the rest of authorize, when the parameters are read.
 func authorizeParams(r *request, rt *route, sent map[string]any) error {
-	ask := asked(r, rt)
-	ask.Parameters = sent
-	if rt.stranger || r.who.acl.Allow(ask) {
+	if rt.stranger || may(r, rt, sent, r.who.acl.Allow) {
 		return nil
 	}
 	return vaultapi.PermissionDenied()
 }
 
-func asked(r *request, rt *route) policy.Request {
-	return policy.Request{Path: r.path, Operation: capabilityOf[r.op], Sudo: rt != nil && rt.sudo}
+// may asks the policies about the path as it is written and, where that is in
+// other letters, about the one that it leads to: both have to be allowed.
+func may(r *request, rt *route, sent map[string]any, allow func(policy.Request) bool) bool {
+	ask := policy.Request{Path: r.path, Operation: capabilityOf[r.op], Parameters: sent}
+	if rt == nil {
+		return allow(ask)
+	}
+	ask.Sudo = rt.sudo
+	if !allow(ask) {
+		return false
+	}
+	ask.Path = rt.folded(r.path)
+	return ask.Path == r.path || allow(ask)
 }

@@ -60,3 +60,21 @@ func TestPolicies(t *testing.T) {
 		}
 	}
 }
+
+// TestPoliciesFoldNames: names of roles, keys and policies are of small letters
+// however they are written, so a rule about one is not passed by in capitals.
+func TestPoliciesFoldNames(t *testing.T) {
+	s := start(t)
+	s.ca(t)
+	s.do(t, "PUT", "sys/policies/acl/most", `{"policy":"path \"*\" { policy = \"sudo\" }\npath \"pki/issue/web\" { policy = \"deny\" }\npath \"pki/issuer/+/issue/web\" { policy = \"deny\" }\npath \"pki/roles/web\" { policy = \"deny\" }\npath \"sys/policies/acl/most\" { policy = \"deny\" }\npath \"sys/managed-keys/pkcs11/ca\" { policy = \"deny\" }"}`)
+	s.become(t, "most")
+	for _, c := range [][2]string{{"POST", "pki/issue/Web"}, {"POST", "pki/issuer/default/issue/WEB"}, {"POST", "pki/roles/wEb"}, {"GET", "pki/roles/Web"},
+		{"PUT", "sys/policies/acl/Most"}, {"DELETE", "sys/managed-keys/pkcs11/CA"}} {
+		if a := s.ask(t, c[0], c[1], `{}`); a.Status != 403 {
+			t.Errorf("%v: %d %s", c, a.Status, a.Body)
+		}
+	}
+	if a := s.do(t, "POST", "sys/capabilities-self", `{"paths":"pki/issue/WEB"}`); !slices.Equal(a.Data["capabilities"].([]any), []any{"deny"}) {
+		t.Errorf("capabilities: %v", a.Data)
+	}
+}

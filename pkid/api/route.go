@@ -76,6 +76,20 @@ func (r *route) match(path []string) (map[string]string, bool) {
 	return vars, surplus == 0
 }
 
+// folded gives a path of the route in the letters of what it leads to: names of
+// roles, keys and policies are of small letters, however they are written, and a
+// rule about one must not be passed by in capitals.
+func (r *route) folded(path string) string {
+	segments := strings.Split(path, "/")
+	first := len(segments) - len(r.segments) // the mount's path stands before
+	for i, s := range r.segments {
+		if s == ":name" || s == ":role" {
+			segments[first+i] = strings.ToLower(segments[first+i])
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
 // find gives the route for a path, nil if there is none.
 func find(routes []route, rest string) (*route, map[string]string) {
 	path := strings.Split(rest, "/")

@@ -86,19 +86,32 @@ func (a *ACL) capable(r Request) *rule {
 	return found
 }
 
-// Capabilities lists in order what can be done with a path: "root" alone for
-// the root policy, "deny" alone where nothing can.
-func (a *ACL) Capabilities(path string) []string {
+// Capabilities lists in order what can be done with a path that is written in
+// one or several ways, all of which count: "root" alone for the root policy,
+// "deny" alone where nothing can.
+func (a *ACL) Capabilities(paths ...string) []string {
 	if a.root {
 		return []string{Root}
 	}
+	all := ^Capability(0) &^ Deny
+	for _, path := range paths {
+		found := a.capabilities(path)
+		if found&Deny != 0 {
+			found = 0
+		}
+		all &= found
+	}
+	return all.names()
+}
+
+func (a *ACL) capabilities(path string) Capability {
 	path = strings.TrimLeft(path, "/")
 	bare := strings.TrimSuffix(path, "/")
 	found := cmp.Or(a.exact[path], a.exact[bare], a.match(path), a.match(bare))
 	if found == nil {
-		return Capability(0).names()
+		return 0
 	}
-	return found.capabilities.names()
+	return found.capabilities
 }
 
 // ruleOf gives the one rule that counts for a request, nil if there is none: an
