@@ -39,11 +39,15 @@ func (i *Issuer) PrepareCA(req *CARequest, now time.Time) (*Prepared, error) {
 		publicKey:  parts.spki,
 		extensions: extensions,
 	}
-	return i.prepareCA(&tbs, algorithm)
+	return i.prepareCA(&tbs, algorithm, now)
 }
 
-// prepareCA is prepare for what must be acceptable on one of the issuer's paths.
-func (i *Issuer) prepareCA(tbs *tbsCertificate, algorithm x509.SignatureAlgorithm) (*Prepared, error) {
+// prepareCA is prepare for what must be acceptable, now, on one of the issuer's
+// paths.
+func (i *Issuer) prepareCA(tbs *tbsCertificate, algorithm x509.SignatureAlgorithm, now time.Time) (*Prepared, error) {
+	if err := checkIssuerValidity(i.certificate, now); err != nil {
+		return nil, err
+	}
 	p, err := prepare(tbs, algorithm, i.certificate.PublicKey)
 	if err != nil {
 		return nil, err

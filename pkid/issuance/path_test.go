@@ -186,10 +186,20 @@ func TestIssuerValidity(t *testing.T) {
 	} {
 		req := leafRequest()
 		req.NotBefore, req.NotAfter = c.at.Add(-time.Minute), c.at.Add(time.Hour)
-		_, err := issuer.Prepare(req, c.at)
-		var refused *issuance.Refusal
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.reason) {
-			t.Errorf("%s: got %v, want a refusal with %q", name, err, c.reason)
+		ca := intermediateRequest("RSA", "Intermediate")
+		ca.NotBefore, ca.NotAfter = req.NotBefore, req.NotAfter
+		fresh := *makeRoot(t, "RSA", func(r *issuance.CARequest) { r.Subject.CommonName = "New Root" })
+		fresh.NotBefore, fresh.NotAfter = req.NotBefore, req.NotAfter
+		for kind, prepare := range map[string]func() (*issuance.Prepared, error){
+			"leaf":        func() (*issuance.Prepared, error) { return issuer.Prepare(req, c.at) },
+			"CA":          func() (*issuance.Prepared, error) { return issuer.PrepareCA(ca, c.at) },
+			"self-issued": func() (*issuance.Prepared, error) { return issuer.PrepareSelfIssued(&fresh, false, c.at) },
+		} {
+			_, err := prepare()
+			var refused *issuance.Refusal
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.reason) {
+				t.Errorf("%s, %s: got %v, want a refusal with %q", name, kind, err, c.reason)
+			}
 		}
 	}
 }

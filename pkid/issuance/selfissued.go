@@ -59,7 +59,7 @@ func (i *Issuer) PrepareSelfIssued(cert *x509.Certificate, sameKind bool, now ti
 		publicKey:  cert.RawSubjectPublicKeyInfo,
 		extensions: extensions,
 	}
-	return i.prepareCA(&tbs, algorithm)
+	return i.prepareCA(&tbs, algorithm, now)
 }
 
 // algorithmLike is the certificate's algorithm if the issuer's key can make it,
