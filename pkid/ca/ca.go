@@ -81,9 +81,12 @@ func Open(ctx context.Context, cfg Config, limits Limits) (*Authority, error) {
 	a.crls = crl.New(crl.Settings{UUID: cfg.UUID, Store: cfg.Store, Source: crlSource{a}, Now: cfg.Now, Log: cfg.Log})
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
 		v, err := readView(r, a.space, &a.chains)
+		if err != nil {
+			return err
+		}
 		v.since = cfg.Now()
 		a.view.Store(v)
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA %s: %w", cfg.UUID, err)

@@ -82,8 +82,11 @@ func readView(r store.Reader, space store.Keyspace, b *chain.Builder) (*view, er
 		v.roles[string(name[prefix:])] = decoded
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	v.settle(b)
-	return v, err
+	return v, nil
 }
 
 func (v *view) clone() *view {
