@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,7 +142,12 @@ func TestRevokedIssuer(t *testing.T) {
 	}
 	p.PKID.Must(t, "POST", "pki/roles/web", map[string]any{"allow_any_name": true, "key_type": "ec", "issuer_ref": id})
 	p.PKID.Must(t, "POST", "pki/issue/web", map[string]any{"common_name": "a.example.com"})
+	// Which chain somebody has chosen for it does not say who has signed it.
+	p.PKID.Must(t, "POST", "pki/issuer/"+id, map[string]any{"manual_chain": "self"})
 	p.PKID.Must(t, "POST", "pki/issuer/"+id+"/revoke", nil)
+	if serials := p.PKID.Must(t, "LIST", "pki/certs/revoked", nil).Data["keys"]; !slices.Contains(serials.([]any), made.Data["serial_number"]) {
+		t.Errorf("revoked are %v, want %v among them", serials, made.Data["serial_number"])
+	}
 	first := p.PKID.Must(t, "POST", "pki/issuer/"+id+"/revoke", nil)
 	p.PKID.Restart()
 	second := p.PKID.Must(t, "POST", "pki/issuer/"+id+"/revoke", nil)

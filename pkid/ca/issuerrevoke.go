@@ -33,7 +33,7 @@ func (a *Authority) RevokeIssuer(ctx context.Context, ref string) (*Issuer, []st
 func (a *Authority) revokeAtParent(v *view, tx store.Tx, i *Issuer) (warnings []string, err error) {
 	parent := v.signedBy(i)
 	if parent == nil {
-		if len(i.path) < 2 && i.roots[0] {
+		if i.roots[0] {
 			return []string{"The issuer is a root, which no CRL can have: whoever trusts it must be told."}, nil
 		}
 		return []string{"The issuer was signed by a CA that this mount does not have, or does not have the key of: it must be revoked there, too."}, nil

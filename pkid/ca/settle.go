@@ -103,13 +103,13 @@ func (i *Issuer) with(urls URLs, fault error) *Issuer {
 // signedBy is the issuer of the mount that has signed this one's certificate
 // and has a key here, nil if there is none but itself.
 func (v *view) signedBy(i *Issuer) *Issuer {
-	if len(i.path) < 2 {
+	signer := v.signerOf(i.Certificate)
+	if signer == nil || signer.group == i.group {
 		return nil
 	}
-	group := i.path[1].group // any of them has signed it
 	for _, id := range slices.Sorted(maps.Keys(v.issuers)) {
-		if p := v.issuers[id]; p.group == group && p.KeyID != "" {
-			return p
+		if p := v.issuers[id]; p.group == signer.group && p.KeyID != "" {
+			return p // any of the group has signed it
 		}
 	}
 	return nil
