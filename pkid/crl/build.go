@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math/big"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -124,7 +123,7 @@ func (a *assembly) begin(tx store.Tx) error {
 
 // sign assembles the list from one state of the store.
 func (a *assembly) sign(r store.Reader) error {
-	entries, octets, err := a.entries(r)
+	octets, err := a.cover(r)
 	if err != nil {
 		return err
 	}
@@ -142,10 +141,10 @@ func (a *assembly) sign(r store.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := a.look(r, request); err != nil {
+	if err := a.look(r, request, octets); err != nil {
 		return err
 	}
-	a.before, a.after, err = prepared.Sign(a.signing.Key, entries, a.parts)
+	a.before, a.after, err = prepared.Sign(a.signing.Key, a.entries(r), a.parts)
 	return err
 }
 
@@ -153,16 +152,13 @@ func (a *assembly) sign(r store.Reader) error {
 // signed.
 const lookedOctets = 48 << 10
 
-// look shows the list to whoever wants to see it, with its first entries.
-func (a *assembly) look(r store.Reader, request *issuance.RevocationList) error {
+// look shows the list, whose entries have that many octets, to whoever wants to
+// see it, with the first of them.
+func (a *assembly) look(r store.Reader, request *issuance.RevocationList, octets int64) error {
 	if a.signing.Look == nil {
 		return nil
 	}
-	entries, _, err := a.entries(r)
-	if err != nil {
-		return err
-	}
-	some, err := io.ReadAll(io.LimitReader(entries, lookedOctets))
+	some, err := io.ReadAll(io.LimitReader(a.entries(r), min(octets, lookedOctets)))
 	if err != nil {
 		return err
 	}
@@ -181,20 +177,21 @@ func (a *assembly) look(r store.Reader, request *issuance.RevocationList) error 
 	return trial.Look(some[:whole], a.signing.Look)
 }
 
-// entries gives the list's entries and their octets, and notes what they cover.
-func (a *assembly) entries(r store.Reader) (_ io.Reader, octets int64, err error) {
-	if a.list.Changes, err = a.u.inventory.Changes(r, a.g); err != nil {
-		return nil, 0, err
+// cover notes what the list covers, and gives the octets of its entries.
+func (a *assembly) cover(r store.Reader) (octets int64, err error) {
+	if a.list.Changes, err = a.u.inventory.Changes(r, a.g); err != nil || a.list.Disabled {
+		return 0, err
 	}
-	if a.list.Disabled {
-		return strings.NewReader(""), 0, nil
-	}
-	entries := a.u.inventory.ReadEntries(r, a.g)
+	a.list.Entries, octets, err = a.entries(r).Size()
+	return octets, err
+}
+
+// entries reads the list's entries, of which one that is disabled takes none.
+func (a *assembly) entries(r store.Reader) *inventory.EntryReader {
 	if a.kind == Delta {
-		entries = a.u.inventory.ReadEntriesSince(r, a.g, a.list.Generation)
+		return a.u.inventory.ReadEntriesSince(r, a.g, a.list.Generation)
 	}
-	a.list.Entries, octets, err = entries.Size()
-	return entries, octets, err
+	return a.u.inventory.ReadEntries(r, a.g)
 }
 
 // finish puts the list in the place of the one before.
