@@ -6,31 +6,17 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"log/slog"
 	"math/big"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/hsmpki/hsmpki/pkid/ca"
-	"github.com/hsmpki/hsmpki/pkid/hsm"
-	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 )
 
 // TestRevokeExpired: a certificate from before this mount that is presented and
 // has expired is not revoked, and not kept either.
 func TestRevokeExpired(t *testing.T) {
-	keys, err := hsm.New(hsm.Config{Address: "/nowhere/hsmd.sock"})
-	must(t, err)
-	defer keys.Close()
-	s, err := pebblestore.Open(pebblestore.Config{Path: "state", FS: vfs.NewMem(), MinFree: -1})
-	must(t, err)
-	defer s.Close()
-	a, err := ca.Open(t.Context(), ca.Config{UUID: mount, Store: s, Keys: keys, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}, ca.Limits{})
-	must(t, err)
-	defer a.Close()
-
+	a := alone(t)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Root"}, NotBefore: now.AddDate(-2, 0, 0), NotAfter: now.AddDate(2, 0, 0),

@@ -2,29 +2,15 @@ package ca_test
 
 import (
 	"crypto/x509"
-	"log/slog"
 	"slices"
 	"testing"
-	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
-	"github.com/hsmpki/hsmpki/pkid/hsm"
-	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 )
 
 // TestDropExpiredIssuers: one that is dropped is in no manual chain any more.
 func TestDropExpiredIssuers(t *testing.T) {
-	keys, err := hsm.New(hsm.Config{Address: "/nowhere/hsmd.sock"})
-	must(t, err)
-	defer keys.Close()
-	s, err := pebblestore.Open(pebblestore.Config{Path: "state", FS: vfs.NewMem(), MinFree: -1})
-	must(t, err)
-	defer s.Close()
-	a, err := ca.Open(t.Context(), ca.Config{UUID: mount, Store: s, Keys: keys, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}, ca.Limits{})
-	must(t, err)
-	defer a.Close()
+	a := alone(t)
 	expired := selfSigned(t, 1, func(c *x509.Certificate) { c.NotAfter = now.AddDate(-2, 0, 0) })
 	made, err := a.Import(t.Context(), &ca.ImportRequest{PEM: expired + selfSigned(t, 2, nil)})
 	must(t, err)
