@@ -114,7 +114,7 @@ func (v *view) forCRLs(g inventory.Group) (*Issuer, error) {
 // cannotSignCRLs says why an issuer cannot, nil if it can.
 func (v *view) cannotSignCRLs(i *Issuer) error {
 	switch {
-	case !slices.Contains(i.Usage, usageCRL):
+	case !i.may(usageCRL):
 		return refuse("unable to find CRL for issuer [id:%s / name:%s]: it has the usage %s, without %s", i.ID, i.Name, strings.Join(i.Usage, ","), usageCRL)
 	case i.issuance == nil || !i.issuance.MaySignCRLs():
 		return refuse("unable to find CRL for issuer [id:%s / name:%s]: its certificate has no key usage cRLSign", i.ID, i.Name)

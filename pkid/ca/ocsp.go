@@ -73,7 +73,7 @@ func showOCSP(v *view) *ocspView {
 	out := &ocspView{of: v, members: map[string]member{}}
 	for _, i := range v.issuers {
 		key := v.keys[i.KeyID]
-		if key == nil || !slices.Contains(i.Usage, "ocsp-signing") {
+		if key == nil || !i.may(usageOCSP) {
 			continue
 		}
 		if best, ok := out.members[string(i.group)]; !ok || i.outlasts(best.issuer) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/inventory"
@@ -227,7 +226,7 @@ func (r *revoking) warnings(earlier *inventory.Revocation) (out []string) {
 	if r.req.Reason == issuance.KeyCompromise && r.parsed == nil {
 		out = append(out, `the certificate was issued with no_store and its key is not known: revoke it by "certificate" to have the key refused from now on`)
 	}
-	if i := r.v.issuers[r.known.Issuer]; i != nil && !slices.Contains(i.Usage, usageCRL) {
+	if i := r.v.issuers[r.known.Issuer]; i != nil && !i.may(usageCRL) {
 		out = append(out, fmt.Sprintf("the issuer %s has no usage %s: no CRL will tell of the revocation", i.ID, usageCRL))
 	}
 	if r.parsed == nil {
