@@ -93,7 +93,7 @@ func (req *CARequest) parts(now time.Time) (*caParts, error) {
 func checkExtraOfCA(extra []pkix.Extension, constrained bool) error {
 	for n, e := range extra {
 		switch {
-		case e.Id.Equal(oidAuthorityKeyID), e.Id.Equal(oidAuthorityInfo), e.Id.Equal(oidCRLDistribution), e.Id.Equal(oidFreshestCRL), e.Id.Equal(oidIssuerAltName):
+		case ofIssuer(e.Id):
 			return Refuse("the extension %v is the issuer's to give and cannot be asked for", e.Id)
 		case e.Id.Equal(oidBasicConstraints), e.Id.Equal(oidKeyUsage):
 			return errors.New("prepare CA certificate: basic constraints and key usage are fields")

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"slices"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/goodkey"
@@ -14,17 +15,21 @@ import (
 // maxClockLead is how far notBefore may lie ahead; hsmd signs nothing beyond.
 const maxClockLead = 5 * time.Minute
 
+// ofIssuer tells whether an extension speaks for the issuer: nobody else gives
+// one, or takes it from an earlier certificate.
+func ofIssuer(id asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc([]asn1.ObjectIdentifier{
+		oidAuthorityKeyID, oidAuthorityInfo, oidCRLDistribution, oidFreshestCRL, oidIssuerAltName,
+	}, id.Equal)
+}
+
 // checkExtra refuses extensions that are the issuer's to give or that only a CA
 // certificate may have.
 func checkExtra(extra []pkix.Extension) error {
+	onlyOfCA := []asn1.ObjectIdentifier{oidNameConstraints, oidPolicyMappings, oidPolicyConstraints, oidInhibitAnyPolicy}
 	for _, e := range extra {
-		for _, id := range []asn1.ObjectIdentifier{
-			oidAuthorityKeyID, oidAuthorityInfo, oidCRLDistribution, oidFreshestCRL, oidIssuerAltName,
-			oidNameConstraints, oidPolicyMappings, oidPolicyConstraints, oidInhibitAnyPolicy,
-		} {
-			if e.Id.Equal(id) {
-				return Refuse("the extension %v is the issuer's to give and cannot be asked for", id)
-			}
+		if ofIssuer(e.Id) || slices.ContainsFunc(onlyOfCA, e.Id.Equal) {
+			return Refuse("the extension %v is the issuer's to give and cannot be asked for", e.Id)
 		}
 	}
 	return nil

@@ -81,10 +81,7 @@ func (i *Issuer) algorithmLike(cert *x509.Certificate, must bool) (x509.Signatur
 // replaceOwn gives the certificate's extensions with those that speak for an
 // issuer replaced by this issuer's.
 func (i *Issuer) replaceOwn(cert *x509.Certificate) ([]pkix.Extension, error) {
-	extensions := slices.DeleteFunc(slices.Clone(cert.Extensions), func(e pkix.Extension) bool {
-		return e.Id.Equal(oidAuthorityKeyID) || e.Id.Equal(oidAuthorityInfo) || e.Id.Equal(oidCRLDistribution) ||
-			e.Id.Equal(oidFreshestCRL) || e.Id.Equal(oidIssuerAltName)
-	})
+	extensions := slices.DeleteFunc(slices.Clone(cert.Extensions), func(e pkix.Extension) bool { return ofIssuer(e.Id) })
 	if find(extensions, oidSubjectKeyID) == nil {
 		keyID, err := KeyID(cert.PublicKey)
 		if err != nil {
