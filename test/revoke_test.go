@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/test/check"
 	"github.com/hsmpki/hsmpki/test/daemon"
 )
@@ -237,4 +238,39 @@ func colons(n *big.Int) string {
 		pairs = append(pairs, string("0123456789abcdef"[b>>4])+string("0123456789abcdef"[b&15]))
 	}
 	return strings.Join(pairs, ":")
+}
+
+// TestRotateOthers: a CRL that cannot be made keeps no other issuer's from being
+// made anew.
+func TestRotateOthers(t *testing.T) {
+	p := daemon.Start(t)
+	p.PKID.Must(t, "POST", "sys/mounts/pki", map[string]any{"type": "pki"})
+	p.PKID.Must(t, "POST", "pki/roles/web", map[string]any{"allow_any_name": true, "key_type": "ec"})
+	type issuer struct{ id, group string }
+	var issuers []issuer
+	for _, name := range []string{"one", "two"} {
+		define(t, p, name)
+		made := p.PKID.Must(t, "POST", "pki/root/generate/kms", map[string]any{"managed_key_name": name, "common_name": name, "ttl": "24h"})
+		issuers = append(issuers, issuer{made.String(t, "issuer_id"), string(inventory.GroupOf(parse(t, made.String(t, "certificate"))))})
+	}
+	// The lists are made in order of group: the first is the one that fails.
+	slices.SortFunc(issuers, func(x, y issuer) int { return strings.Compare(x.group, y.group) })
+	for range 2 {
+		issued := p.PKID.Must(t, "POST", "pki/issuer/"+issuers[0].id+"/issue/web", map[string]any{"common_name": "www.example.com", "ttl": "1h"})
+		p.PKID.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": issued.String(t, "serial_number")})
+	}
+	p.PKID.Must(t, "POST", "pki/config/crl", map[string]any{"max_crl_entries": 1})
+	number := func() string {
+		block, _ := pem.Decode([]byte(p.PKID.Must(t, "GET", "pki/issuer/"+issuers[1].id+"/crl", nil).String(t, "crl")))
+		list, err := x509.ParseRevocationList(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list.Number.String()
+	}
+	before := number()
+	p.PKID.Refused(t, "GET", "pki/crl/rotate", nil, 400, "max_crl_entries is 1")
+	if after := number(); after == before {
+		t.Errorf("the other issuer's CRL is still number %s", after)
+	}
 }

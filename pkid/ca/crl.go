@@ -23,7 +23,8 @@ func (a *Authority) CRL(ctx context.Context, ref string, kind crl.Kind) (*crl.Ha
 }
 
 // RotateCRLs makes the lists of all issuers that can sign anew; for the others
-// there is a warning.
+// there is a warning. One that cannot be made is no reason to leave out those
+// after it; the error is the first one's, and all are logged.
 func (a *Authority) RotateCRLs(ctx context.Context, kind crl.Kind) (warnings []string, err error) {
 	if kind == crl.Delta && !a.CRLConfig().EnableDelta {
 		return []string{"requested rebuild of delta CRL when delta CRL is not enabled; this is a no-op"}, nil
@@ -34,11 +35,11 @@ func (a *Authority) RotateCRLs(ctx context.Context, kind crl.Kind) (warnings []s
 			warnings = append(warnings, cannot.Error())
 			continue
 		}
-		if err := a.crls.Rotate(ctx, g, kind); err != nil {
-			return warnings, err
+		if failed := a.crls.Rotate(ctx, g, kind); err == nil {
+			err = failed
 		}
 	}
-	return warnings, nil
+	return warnings, err
 }
 
 // firstCRL makes the CRL of an issuer that has been added and is durable, if
