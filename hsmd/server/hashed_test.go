@@ -215,3 +215,27 @@ func TestNoOtherPairForALongMessage(t *testing.T) {
 		}
 	}
 }
+
+// TestCopyThatCannotBeToldOf: a copy whose library cannot be told of its key is
+// left aside for long messages too.
+func TestCopyThatCannotBeToldOf(t *testing.T) {
+	cfg, module, key, _ := hashingCopies(t)
+	module.Set(t, faultmodule.Mechanisms(0x40))
+	client, _, srv := serveLibrary(t, cfg)
+	must[*wire.DescribeResponse](t)(client.Describe(ctx, &wire.DescribeRequest{Key: "rsa", Find: true}))
+	gone := srv.State().Keys.Lookup("rsa").Copies[1]
+	library := *gone.Library
+	library.Path = filepath.Join(t.TempDir(), "another.so") // which the worker does not take
+	gone.Library = &library
+	gone.Untell()
+	_, list := messages(t, x509.SHA256WithRSA, key, time.Now())
+	failed := 0
+	for range 6 {
+		if _, err := client.Sign(ctx, &wire.SignRequest{Key: "rsa", SPKI: spkiID(t, key.Public()), Scheme: wire.RSAPKCS1SHA256, Parts: bytes.NewReader(list)}); err != nil {
+			failed++
+		}
+	}
+	if failed != 1 || gone.Away() == nil {
+		t.Errorf("%d of 6 failed, and the copy is away: %+v", failed, gone.Away())
+	}
+}
