@@ -25,12 +25,8 @@ import (
 // had all of it but the end.
 func TestTokenThatHashes(t *testing.T) {
 	token := softhsm.New(t)
-	module := faultmodule.New(t, token.Library)
+	module := faultyLibrary(t, token.Library, token.Conf)
 	module.Set(t, faultmodule.Mechanisms(0x0, 0x40, 0x41, 0x42))
-	t.Setenv("SOFTHSM2_CONF", token.Conf)
-	for name, value := range module.Env {
-		t.Setenv(name, value)
-	}
 	cfg, err := config.ParseHSMD("hsmd.hcl", fmt.Appendf(nil, `
 kms_library "pkcs11" {
   name    = "hashing"
@@ -101,6 +97,17 @@ managed_key "pkcs11" "rsa" {
 	}
 }
 
+// faultyLibrary is SoftHSM behind the fault module, for this process.
+func faultyLibrary(t *testing.T, library, conf string) *faultmodule.Module {
+	t.Helper()
+	module := faultmodule.New(t, library)
+	t.Setenv("SOFTHSM2_CONF", conf)
+	for name, value := range module.Env {
+		t.Setenv(name, value)
+	}
+	return module
+}
+
 // hashingCopies is a configuration of an RSA key that is on two tokens of a module.
 func hashingCopies(t *testing.T) (cfg *config.HSMD, module *faultmodule.Module, key *rsa.PrivateKey, second *softhsm.Token) {
 	t.Helper()
@@ -109,11 +116,7 @@ func hashingCopies(t *testing.T) (cfg *config.HSMD, module *faultmodule.Module, 
 	key = must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
 	putRSA(t, first, key)
 	putRSA(t, second, key)
-	module = faultmodule.New(t, store.Library)
-	t.Setenv("SOFTHSM2_CONF", store.Conf)
-	for name, value := range module.Env {
-		t.Setenv(name, value)
-	}
+	module = faultyLibrary(t, store.Library, store.Conf)
 	cfg, err := config.ParseHSMD("hsmd.hcl", fmt.Appendf(nil, `
 kms_library "pkcs11" {
   name    = "hashing"
