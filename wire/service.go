@@ -337,11 +337,12 @@ func (f *Fault) Err() error {
 	return &Error{Code: f.Code, Message: f.Message, RetryAfter: time.Duration(f.RetryAfterMillis) * time.Millisecond}
 }
 
-// FaultOf turns an error into a Fault, nil for nil.
+// FaultOf turns an error into a Fault, nil for nil. Its words may be those of a
+// vendor's library or of a stranger's server, and are made fit to be sent.
 func FaultOf(err error) *Fault {
 	e := AsError(err)
 	if e == nil {
 		return nil
 	}
-	return &Fault{Code: e.Code, Message: e.Message, RetryAfterMillis: e.RetryAfter.Milliseconds()}
+	return &Fault{Code: e.Code, Message: clean(e.Message), RetryAfterMillis: e.RetryAfter.Milliseconds()}
 }
