@@ -126,6 +126,11 @@ func (c checker) clients(list []Client) {
 }
 
 func (c checker) wireKeys(w *WireKeys, libraries []string) {
+	for _, r := range w.Regions {
+		if r != "*" {
+			c.region(w.Place, "regions", r)
+		}
+	}
 	for _, e := range w.Endpoints {
 		c.endpoint(w.Place, "endpoints", e)
 	}

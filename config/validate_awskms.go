@@ -30,6 +30,12 @@ const AliasRule = `an alias has letters, digits, "/", "_" and "-", 250 at most`
 // key that is to have it has been made.
 func SoundAlias(alias string) bool { return soundAlias.MatchString(alias) }
 
+var soundRegion = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// SoundRegion reports whether a region can be one: it becomes part of a host's
+// name.
+func SoundRegion(region string) bool { return soundRegion.MatchString(region) }
+
 func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
 	if alias := strings.HasPrefix(k.KMSKey, "alias/"); generate && k.KMSKey != "" && !alias {
 		c.faultf(p, "kms_key", `with allow_generate_key, kms_key must be an alias: "alias/…"`)
@@ -42,6 +48,7 @@ func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
 	if k.SecretKey.IsSet() && k.SecretKey.Reference() == "" {
 		c.warnf(p, "secret_key", `the secret key stands in this file; "file:/path" or "env:NAME" would keep it out`)
 	}
+	c.region(p, "region", k.Region)
 	c.endpoint(p, "endpoint", k.Endpoint)
 	k.KeyType = AWSKeyType(k.KeyType)
 	switch k.KeyType {
@@ -57,6 +64,12 @@ func (c checker) awsKey(p Place, k *AWSKMSKey, generate bool) {
 		c.notWith(p, "curve", "key_type "+k.KeyType)
 	default:
 		c.oneOf(p, "key_type", k.KeyType, awsKeyTypes...)
+	}
+}
+
+func (c checker) region(p Place, attr, region string) {
+	if region != "" && !SoundRegion(region) {
+		c.faultf(p, attr, `%s %q: a region has small letters, digits and "-", as in "eu-west-1"`, attr, region)
 	}
 }
 

@@ -264,7 +264,6 @@ func (s *server) finish(id uint64) {
 
 func (s *server) fail(id uint64, err error) {
 	fault := FaultOf(err)
-	fault.Message = clean(fault.Message)
 	if !fault.Code.Known() {
 		fault.Code = Internal
 	}

@@ -63,7 +63,7 @@ type PKCS11Definition struct {
 	Login          string  `cbor:"6,keyasint,omitempty"` // "" for user, "crypto_user", "context_specific" or "none"
 	KeyLabel       string  `cbor:"7,keyasint,omitempty"` // CKA_LABEL
 	KeyID          string  `cbor:"8,keyasint,omitempty"` // CKA_ID, hexadecimal
-	Mechanism      uint64  `cbor:"9,keyasint"`           // CKM_…: 0x1, 0xD, 0x1041, 0x1057
+	Mechanism      uint64  `cbor:"9,keyasint"`           // CKM_…: 0x1, 0xD, 0x1D, 0x1041, 0x1057
 	KeyBits        int     `cbor:"10,keyasint,omitempty"`
 	Curve          string  `cbor:"11,keyasint,omitempty"` // P256, P384, P521, Ed25519
 	ForceRWSession bool    `cbor:"12,keyasint,omitempty"`
@@ -337,11 +337,12 @@ func (f *Fault) Err() error {
 	return &Error{Code: f.Code, Message: f.Message, RetryAfter: time.Duration(f.RetryAfterMillis) * time.Millisecond}
 }
 
-// FaultOf turns an error into a Fault, nil for nil.
+// FaultOf turns an error into a Fault, nil for nil. Its words may be those of a
+// vendor's library or of a stranger's server, and are made fit to be sent.
 func FaultOf(err error) *Fault {
 	e := AsError(err)
 	if e == nil {
 		return nil
 	}
-	return &Fault{Code: e.Code, Message: e.Message, RetryAfterMillis: e.RetryAfter.Milliseconds()}
+	return &Fault{Code: e.Code, Message: clean(e.Message), RetryAfterMillis: e.RetryAfter.Milliseconds()}
 }

@@ -168,6 +168,28 @@ func TestLongAnswersAndFailures(t *testing.T) {
 	}
 }
 
+// faulty describes a key by why it was not found, in words that somebody else
+// chose.
+type faulty struct{ wire.Service }
+
+func (faulty) Describe(context.Context, *wire.DescribeRequest) (*wire.DescribeResponse, error) {
+	err := wire.Errorf(wire.Unavailable, "request \xff\n%s", strings.Repeat("é", 3<<20))
+	return &wire.DescribeResponse{Keys: []wire.KeyInfo{{Fault: wire.FaultOf(err)}}}, nil
+}
+
+// TestFaultInsideAnAnswer: its words are made fit to be sent as those of a failure
+// are, and do not cost the answer.
+func TestFaultInsideAnAnswer(t *testing.T) {
+	client, _ := pair(t, faulty{}, wire.ServeConfig{})
+	answer, err := client.Describe(t.Context(), &wire.DescribeRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fault := answer.Keys[0].Fault; fault.Code != wire.Unavailable || !strings.HasPrefix(fault.Message, "request   éé") {
+		t.Errorf("%.100q", fault.Message)
+	}
+}
+
 func TestDeadlineAndCancelReachTheService(t *testing.T) {
 	ended := make(chan error, 1)
 	svc := &echo{sign: func(ctx context.Context, _ *wire.SignRequest) (*wire.SignResponse, error) {

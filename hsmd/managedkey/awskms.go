@@ -61,6 +61,8 @@ func checkAWSKMS(d *wire.AWSKMSDefinition, generate bool) string {
 	switch {
 	case d.KMSKey == "":
 		return "kms_key is missing"
+	case d.Region != "" && !config.SoundRegion(d.Region):
+		return fmt.Sprintf("region %q is none", d.Region)
 	case regionOf(d.KMSKey) != "" && regionOf(d.KMSKey) != d.Region:
 		return "kms_key is in region " + regionOf(d.KMSKey) + ", and region says " + d.Region
 	case generate && !strings.HasPrefix(d.KMSKey, "alias/"):

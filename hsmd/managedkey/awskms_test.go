@@ -49,6 +49,8 @@ func TestAWSKMSDefinitions(t *testing.T) {
 		"an alias has letters":                       func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey = "alias/ca.2026" },
 		"those of AWS itself":                        func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey = "alias/aws/s3" },
 		"kms_key is in region eu-west-1":             func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.KMSKey, p.Region = arn, "us-east-1" },
+		`region "eu west-1" is none`:                 func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.Region = "eu west-1" },
+		`region "x.example.com/#" is none`:           func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.Region = "x.example.com/#" },
 		"secret_key go together":                     func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.AccessKey = "" },
 		"given through the API is literal":           func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.SecretKey = "file:/etc/shadow" },
 		"endpoint must begin":                        func(_ *wire.Definition, p *wire.AWSKMSDefinition) { p.Endpoint = "http://10.0.0.1" },

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"os"
+	"strings"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -56,10 +57,10 @@ var shownFlags = []struct {
 
 func (t *token) status(ctx context.Context) wire.TokenStatus {
 	loggedIn, _ := t.state()
-	out := wire.TokenStatus{Slot: uint64(t.slot), Label: t.label, Serial: t.serial, LoggedIn: loggedIn, Sessions: t.sessions.count()}
+	out := wire.TokenStatus{Slot: uint64(t.slot), Label: text(t.label), Serial: text(t.serial), LoggedIn: loggedIn, Sessions: t.sessions.count()}
 	// The flags change with each refused PIN; what tokens found is old.
 	if info, err := t.module.GetTokenInfo(t.slot); err == nil {
-		out.Model = trim(info.Model)
+		out.Model = text(trim(info.Model))
 		for _, f := range shownFlags {
 			if info.Flags&f.bit != 0 {
 				out.Flags = append(out.Flags, f.name)
@@ -76,6 +77,10 @@ func (t *token) status(ctx context.Context) wire.TokenStatus {
 	return out
 }
 
+// text makes what a library gives as text fit to be sent: others may have written
+// labels in another encoding, and one of them must not cost the whole answer.
+func text(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+
 // privateKeys names the private keys by label, or by id where they have none. A
 // key that cannot be read does not hide the others.
 func (t *token) privateKeys(session p11.SessionHandle) ([]string, error) {
@@ -86,7 +91,7 @@ func (t *token) privateKeys(session p11.SessionHandle) ([]string, error) {
 	var out []string
 	for _, handle := range handles {
 		label, err := t.attribute(session, handle, p11.CKA_LABEL)
-		name := string(label)
+		name := text(string(label))
 		if err != nil {
 			name = "(unreadable)"
 		} else if name == "" {

@@ -25,12 +25,8 @@ import (
 // had all of it but the end.
 func TestTokenThatHashes(t *testing.T) {
 	token := softhsm.New(t)
-	module := faultmodule.New(t, token.Library)
+	module := faultyLibrary(t, token.Library, token.Conf)
 	module.Set(t, faultmodule.Mechanisms(0x0, 0x40, 0x41, 0x42))
-	t.Setenv("SOFTHSM2_CONF", token.Conf)
-	for name, value := range module.Env {
-		t.Setenv(name, value)
-	}
 	cfg, err := config.ParseHSMD("hsmd.hcl", fmt.Appendf(nil, `
 kms_library "pkcs11" {
   name    = "hashing"
@@ -101,6 +97,17 @@ managed_key "pkcs11" "rsa" {
 	}
 }
 
+// faultyLibrary is SoftHSM behind the fault module, for this process.
+func faultyLibrary(t *testing.T, library, conf string) *faultmodule.Module {
+	t.Helper()
+	module := faultmodule.New(t, library)
+	t.Setenv("SOFTHSM2_CONF", conf)
+	for name, value := range module.Env {
+		t.Setenv(name, value)
+	}
+	return module
+}
+
 // hashingCopies is a configuration of an RSA key that is on two tokens of a module.
 func hashingCopies(t *testing.T) (cfg *config.HSMD, module *faultmodule.Module, key *rsa.PrivateKey, second *softhsm.Token) {
 	t.Helper()
@@ -109,11 +116,7 @@ func hashingCopies(t *testing.T) (cfg *config.HSMD, module *faultmodule.Module, 
 	key = must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
 	putRSA(t, first, key)
 	putRSA(t, second, key)
-	module = faultmodule.New(t, store.Library)
-	t.Setenv("SOFTHSM2_CONF", store.Conf)
-	for name, value := range module.Env {
-		t.Setenv(name, value)
-	}
+	module = faultyLibrary(t, store.Library, store.Conf)
 	cfg, err := config.ParseHSMD("hsmd.hcl", fmt.Appendf(nil, `
 kms_library "pkcs11" {
   name    = "hashing"
@@ -213,5 +216,29 @@ func TestNoOtherPairForALongMessage(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestCopyThatCannotBeToldOf: a copy whose library cannot be told of its key is
+// left aside for long messages too.
+func TestCopyThatCannotBeToldOf(t *testing.T) {
+	cfg, module, key, _ := hashingCopies(t)
+	module.Set(t, faultmodule.Mechanisms(0x40))
+	client, _, srv := serveLibrary(t, cfg)
+	must[*wire.DescribeResponse](t)(client.Describe(ctx, &wire.DescribeRequest{Key: "rsa", Find: true}))
+	gone := srv.State().Keys.Lookup("rsa").Copies[1]
+	library := *gone.Library
+	library.Path = filepath.Join(t.TempDir(), "another.so") // which the worker does not take
+	gone.Library = &library
+	gone.Untell()
+	_, list := messages(t, x509.SHA256WithRSA, key, time.Now())
+	failed := 0
+	for range 6 {
+		if _, err := client.Sign(ctx, &wire.SignRequest{Key: "rsa", SPKI: spkiID(t, key.Public()), Scheme: wire.RSAPKCS1SHA256, Parts: bytes.NewReader(list)}); err != nil {
+			failed++
+		}
+	}
+	if failed != 1 || gone.Away() == nil {
+		t.Errorf("%d of 6 failed, and the copy is away: %+v", failed, gone.Away())
 	}
 }

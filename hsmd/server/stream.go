@@ -51,10 +51,10 @@ var errTokenEnded = errors.New("the token gave up")
 // stream opens the way to the token: whoever reads the request's parts from now
 // on gives them to the token as well.
 func (s *Server) stream(ctx context.Context, to place, req *wire.SignRequest) (*stream, error) {
+	st := &stream{srv: s, place: to, scheme: req.Scheme, ctx: ctx, ended: make(chan struct{})}
 	if err := s.tell(ctx, to.key); err != nil {
-		return nil, err
+		return nil, st.failed(err)
 	}
-	st := &stream{srv: s, place: to, scheme: req.Scheme, ended: make(chan struct{})}
 	st.ctx, st.cancel = context.WithCancel(ctx)
 	fromClient, toToken := io.Pipe()
 	st.toToken = toToken
@@ -95,8 +95,8 @@ func (st *stream) cause(err error) error {
 	return wire.Errorf(wire.Internal, "the token signed a message before its end")
 }
 
-// failed leaves the copy aside. The message is used up, and so the request fails;
-// the next one goes to another.
+// failed leaves the copy aside. The message may be used up, and so the request
+// fails; the next one goes to another.
 func (st *stream) failed(err error) error {
 	if st.copy != nil {
 		st.srv.failedBy(st.ctx, st.copy, err)

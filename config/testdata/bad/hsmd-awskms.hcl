@@ -20,9 +20,11 @@ managed_key "awskms" "c" {
 wire_keys {
   libraries = []
   endpoints = ["https://kms.example.com/path", "http://127.0.0.1:4566"]
+  regions   = ["*", "eu-west-1", "EU West 1"]
 }
 managed_key "awskms" "d" {
   kms_key            = "alias/ca.2026"
+  region             = "eu_west_1"
   key_type           = "Ed25519"
   allow_generate_key = true
 }
