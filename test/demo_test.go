@@ -108,7 +108,10 @@ func TestDemo(t *testing.T) {
 	if left := d.daemons(); len(left) != 0 {
 		t.Errorf("the demo leaves %v running", left)
 	}
-	d.run(t, "up.sh")
+	out := d.run(t, "up.sh")
+	if url := "-url=http://127.0.0.1:" + d.port; !strings.Contains(out, url) {
+		t.Errorf("up names no %s for a port of one's own:\n%s", url, out)
+	}
 	first := d.daemons()
 	if len(first) != 2 {
 		t.Errorf("after up: processes %v, want hsmd and pkid", first)
