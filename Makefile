@@ -9,8 +9,8 @@
 
 STATICCHECK     := v0.8.2
 CONSUL_TEMPLATE := v0.41.1
-FUZZTIME        := 30s
-SOAK            := 10m
+FUZZTIME        ?= 30s
+SOAK            ?= 10m
 
 # Programs that tests run, by version, so that a new version is built anew.
 TOOLS           := $(CURDIR)/bin/tools

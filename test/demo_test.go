@@ -125,6 +125,17 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// TestSoakLength: make soak takes its length from the environment as well as
+// from its arguments.
+func TestSoakLength(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("make", "-n", "-C", "..", "soak")
+	cmd.Env = append(os.Environ(), "SOAK=1h")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "HSMPKI_SOAK=1h") {
+		t.Errorf("SOAK=1h make soak: %v\n%s", err, out)
+	}
+}
+
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(from)
