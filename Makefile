@@ -9,8 +9,8 @@
 
 STATICCHECK     := v0.8.2
 CONSUL_TEMPLATE := v0.41.1
-FUZZTIME        := 30s
-SOAK            := 10m
+FUZZTIME        ?= 30s
+SOAK            ?= 10m
 
 # Programs that tests run, by version, so that a new version is built anew.
 TOOLS           := $(CURDIR)/bin/tools
@@ -26,7 +26,7 @@ endif
 
 # Packages that are worth their time under the race detector: all that have
 # goroutines of their own. Building Pebble for it is the dear part.
-RACE := ./wire/... ./config ./hsmd/... ./pkid/hsm ./pkid/listen ./pkid/ca ./pkid/crl ./pkid/mounts ./pkid/api ./pkid/store/...
+RACE := ./wire/... ./config ./hsmd/... ./pkid/hsm ./pkid/listen ./pkid/ca ./pkid/crl ./pkid/ocsp ./pkid/tidy ./pkid/mounts ./pkid/api ./pkid/store/...
 
 .PHONY: build check test soak demo up down fuzz bench clean install-build install-demo install-test
 

@@ -108,7 +108,10 @@ func TestDemo(t *testing.T) {
 	if left := d.daemons(); len(left) != 0 {
 		t.Errorf("the demo leaves %v running", left)
 	}
-	d.run(t, "up.sh")
+	out := d.run(t, "up.sh")
+	if url := "-url=http://127.0.0.1:" + d.port; !strings.Contains(out, url) {
+		t.Errorf("up names no %s for a port of one's own:\n%s", url, out)
+	}
 	first := d.daemons()
 	if len(first) != 2 {
 		t.Errorf("after up: processes %v, want hsmd and pkid", first)
@@ -119,6 +122,17 @@ func TestDemo(t *testing.T) {
 	d.run(t, "down.sh")
 	if left := d.daemons(); len(left) != 0 {
 		t.Errorf("down leaves %v running", left)
+	}
+}
+
+// TestSoakLength: make soak takes its length from the environment as well as
+// from its arguments.
+func TestSoakLength(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("make", "-n", "-C", "..", "soak")
+	cmd.Env = append(os.Environ(), "SOAK=1h")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "HSMPKI_SOAK=1h") {
+		t.Errorf("SOAK=1h make soak: %v\n%s", err, out)
 	}
 }
 

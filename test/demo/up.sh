@@ -20,11 +20,19 @@ else
   tls_disable = true
 }"
 	else
-		echo "Port $port is taken: no HTTP there. PORT=… make up takes another."
+		echo "Port $port is taken: no HTTP there. make down and PORT=… make up take another."
 	fi
 	configs "$listener"
 	launch hsmd
 	launch pkid
+fi
+
+# Where relying parties reach pkid is written into certificates: of the port
+# that it has, quickstart must know if it is not its default.
+port=$(sed -n 's/.*"127\.0\.0\.1:\([0-9]*\)".*/\1/p' "$dir/pkid.hcl")
+url=
+if [[ -n $port && $port != 8200 ]]; then
+	url=" -url=http://127.0.0.1:$port"
 fi
 
 cat <<END
@@ -33,7 +41,7 @@ hsmd and pkid are running, on a SoftHSM token labelled "$label" in slot $slot, P
 In your shell:
 
   export PATH=$root/bin:\$PATH PKID_ADDR=$PKID_ADDR
-  pkid quickstart -cn "Example Root"
+  pkid quickstart -cn "Example Root"$url
   pkid issue web.example.com
 
 Files and logs are in $dir. make down ends both.
