@@ -52,6 +52,27 @@ func TestHashedOnTheToken(t *testing.T) {
 	}
 }
 
+// TestRefusalByMistake: a fault of the moment, met when a mechanism is tried, does
+// not leave the key without any.
+func TestRefusalByMistake(t *testing.T) {
+	f := newFaulty(t)
+	f.Tool(t, "--keypairgen", "--key-type", "rsa:2048", "--label", "rsa", "--id", "01")
+	once := faultmodule.Return("C_SignInit", ckrGeneralError).Nth(1)
+
+	// The key may use no other, so it is none that the token refused.
+	f.Set(t, once, faultmodule.Attribute(ckaAllowedMechanisms, 3, 1, 0, 0, 0, 0, 0, 0, 0))
+	f.define(t, f.rsa("rsa", 1), nil)
+	f.works(t, "rsa")
+
+	// The token lists another, and refuses that.
+	f.Set(t, once, faultmodule.Return("C_SignInit", ckrMechanismInvalid).Between(1, 3))
+	f.define(t, f.rsa("rsa", 1), nil)
+	_, err := f.look(t, "rsa")
+	f.wants(t, err, wire.Invalid, "does not support mechanism 0x0001")
+	f.Set(t)
+	f.works(t, "rsa")
+}
+
 // TestLongMessagesGoThrough: one that the token hashes is given to it part by
 // part, and nothing is signed of one whose end does not come.
 func TestLongMessagesGoThrough(t *testing.T) {
