@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hsmpki/hsmpki/test/faultmodule"
+	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -162,6 +165,28 @@ func TestCase18_InitializeHangs(t *testing.T) {
 			f.Process = late
 			f.comesBack(t)
 		})
+	}
+}
+
+// TestFinalizeHangs: a worker that nobody is left to kill ends all the same.
+func TestFinalizeHangs(t *testing.T) {
+	t.Parallel()
+	token := softhsm.New(t)
+	faults := faultmodule.New(t, token.Library)
+	cmd := exec.Command("/proc/self/exe", "worker")
+	cmd.Env = slices.Concat(os.Environ(), token.Env(), faults.EnvList())
+	service := begun(t, cmd)
+	if _, err := service.Configure(t.Context(), &wire.ConfigureRequest{Definition: p256(token, "key", token.PIN), Worker: worker(faults.Library)}); err != nil {
+		t.Error(err)
+	}
+	if _, err := service.Generate(t.Context(), &wire.GenerateRequest{Key: "key", ID: "x"}); err != nil {
+		t.Error(err)
+	}
+	faults.Set(t, faultmodule.Hang("C_Finalize"))
+	service.Close()
+	err := cmd.Wait() // for good, if it does not
+	if faults.Calls(t, "C_Finalize") != 1 || err == nil {
+		t.Errorf("C_Finalize was called %d times, and the worker ended with %v", faults.Calls(t, "C_Finalize"), err)
 	}
 }
 

@@ -2,12 +2,12 @@ package backendtest_test
 
 import (
 	"bytes"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/test/faultmodule"
+	"github.com/hsmpki/hsmpki/test/token"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -50,6 +50,27 @@ func TestHashedOnTheToken(t *testing.T) {
 			f.Set(t)
 		})
 	}
+}
+
+// TestRefusalByMistake: a fault of the moment, met when a mechanism is tried, does
+// not leave the key without any.
+func TestRefusalByMistake(t *testing.T) {
+	f := newFaulty(t)
+	f.Tool(t, "--keypairgen", "--key-type", "rsa:2048", "--label", "rsa", "--id", "01")
+	once := faultmodule.Return("C_SignInit", ckrGeneralError).Nth(1)
+
+	// The key may use no other, so it is none that the token refused.
+	f.Set(t, once, faultmodule.Attribute(ckaAllowedMechanisms, 3, 1, 0, 0, 0, 0, 0, 0, 0))
+	f.define(t, f.rsa("rsa", 1), nil)
+	f.works(t, "rsa")
+
+	// The token lists another, and refuses that.
+	f.Set(t, once, faultmodule.Return("C_SignInit", ckrMechanismInvalid).Between(1, 3))
+	f.define(t, f.rsa("rsa", 1), nil)
+	_, err := f.look(t, "rsa")
+	f.wants(t, err, wire.Invalid, "does not support mechanism 0x0001")
+	f.Set(t)
+	f.works(t, "rsa")
 }
 
 // TestLongMessagesGoThrough: one that the token hashes is given to it part by
@@ -115,17 +136,14 @@ func TestALostSessionBeforeAPart(t *testing.T) {
 // TestECDSAHashedOnTheToken has another library than SoftHSM, which knows no such
 // mechanism.
 func TestECDSAHashedOnTheToken(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("certutil", "-N", "-d", "sql:"+dir, "--empty-password").CombinedOutput(); err != nil {
-		t.Fatalf("certutil: %v\n%s", err, out)
-	}
-	module := faultmodule.New(t, "/usr/lib/x86_64-linux-gnu/libsoftokn3.so")
+	nss := token.NSS(t, "")
+	module := faultmodule.New(t, nss.Library)
 	f := &faulty{Module: module, service: child(t, module.EnvList()...), config: worker(module.Library)}
-	f.config.InitArgs = "configdir='sql:" + dir + "' certPrefix='' keyPrefix='' secmod='secmod.db' flags="
+	f.config.InitArgs = nss.InitArgs
 	module.Set(t, faultmodule.Mechanisms(0x1040, 0x1044, 0x1045, 0x1046))
 	for curve, scheme := range map[string]wire.SignatureScheme{"P256": wire.ECDSAP256SHA256, "P384": wire.ECDSAP384SHA384, "P521": wire.ECDSAP521SHA512} {
 		d := wire.Definition{Type: "pkcs11", Name: curve, AllowGenerateKey: true, PKCS11: &wire.PKCS11Definition{Library: "nss",
-			TokenLabel: "NSS Certificate DB", Login: "none", KeyLabel: curve, Mechanism: 0x1041, Curve: curve}}
+			TokenLabel: nss.Label, Login: "none", KeyLabel: curve, Mechanism: 0x1041, Curve: curve}}
 		f.define(t, d, nil)
 		if _, err := f.service.Generate(t.Context(), &wire.GenerateRequest{Key: curve, ID: "x"}); err != nil {
 			t.Errorf("%s: %v", curve, err)

@@ -52,6 +52,19 @@ func child(t testing.TB, env ...string) *wire.Client {
 // serving starts the test program by a command that may lead elsewhere first.
 func serving(t testing.TB, cmd *exec.Cmd) *wire.Client {
 	t.Helper()
+	client := begun(t, cmd)
+	t.Cleanup(func() {
+		client.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the library's process: %v", err)
+		}
+	})
+	return client
+}
+
+// begun is serving for who waits for the end himself.
+func begun(t testing.TB, cmd *exec.Cmd) *wire.Client {
+	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -72,12 +85,6 @@ func serving(t testing.TB, cmd *exec.Cmd) *wire.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		client.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the library's process: %v", err)
-		}
-	})
 	return client
 }
 

@@ -30,6 +30,7 @@ type mechanism struct {
 	id, hash, mgf, salt uint
 	prefix              []byte // of the digest: DigestInfo for CKM_RSA_PKCS
 	hashes              bool   // the token hashes, and is given the message
+	mayHash             bool   // there is another, by which the token would hash
 }
 
 // mechanisms sign a digest, or the message for Ed25519 and ML-DSA: hsmd has
@@ -94,6 +95,7 @@ func waysFor(ckm uint64, usable func(ckm uint) bool) map[wire.SignatureScheme]me
 		onToken.hashes = true
 		switch {
 		case usable(mech.id):
+			mech.mayHash = exists && usable(onToken.id)
 			ways[scheme] = mech
 		case exists && usable(onToken.id):
 			ways[scheme] = onToken

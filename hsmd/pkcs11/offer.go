@@ -51,9 +51,17 @@ func (t *token) ways(session p11.SessionHandle, k *key, handle p11.ObjectHandle)
 		return (len(allowed) == 0 || slices.Contains(allowed, ckm)) && !slices.Contains(k.refused, ckm) && offered(ckm)
 	})
 	if len(ways) == 0 {
-		return nil, t.unsupported(k)
+		return nil, t.nothingLeft(k)
 	}
 	return ways, nil
+}
+
+// nothingLeft is the failure of a key that no mechanism is left for. Some may
+// have been refused by a fault of the moment: whoever asks next tries all anew.
+func (t *token) nothingLeft(k *key) error {
+	k.refused = nil
+	k.found.Store(nil)
+	return t.unsupported(k)
 }
 
 func (t *token) unsupported(k *key) error {
@@ -78,17 +86,6 @@ func isRefusal(err error) bool {
 // library says CKR_GENERAL_ERROR.
 func isVague(err error) bool {
 	return isCKR(err, p11.CKR_GENERAL_ERROR) || isCKR(err, p11.CKR_FUNCTION_FAILED)
-}
-
-// mayHash tells whether another mechanism than this one, by which the token
-// would hash, is left for a scheme.
-func (t *token) mayHash(scheme wire.SignatureScheme, mech mechanism) bool {
-	other, exists := hashing[scheme]
-	if !exists || mech.hashes {
-		return false
-	}
-	offered, err := t.offers(p11.CKF_SIGN)
-	return err == nil && offered(other.id)
 }
 
 // numbers are the CK_ULONGs of an attribute that is an array of them.

@@ -85,7 +85,7 @@ func (s *Service) take(ctx context.Context, session p11.SessionHandle, k *key, f
 	}
 	ways = suiting(public, ways)
 	if len(ways) == 0 {
-		return f.token.unsupported(k)
+		return f.token.nothingLeft(k)
 	}
 	f.public, f.spki, f.id, f.ways = public, spki, sha256.Sum256(spki), ways
 	if bytes.Equal(spki, known) {
@@ -107,7 +107,7 @@ func (s *Service) prove(ctx context.Context, session p11.SessionHandle, k *key, 
 		return err
 	}
 	signature, call, err := s.signIn(ctx, session, k, f, mech, data)
-	if isRefusal(err) || isVague(err) && f.token.mayHash(scheme, mech) {
+	if isRefusal(err) || isVague(err) && mech.mayHash {
 		return &refusedMechanism{mech.id, fmt.Errorf("%s: %w", call, err)}
 	}
 	if ofToken(err) {

@@ -51,7 +51,7 @@ func New(log *slog.Logger) *Service {
 // C_Finalize crashes some libraries, and the end of the process does as well. It
 // is called once.
 func (s *Service) Close(idle bool) {
-	close(s.closed)
+	defer close(s.closed) // C_Finalize may hang, and is watched
 	// Whoever tends sessions may be in a call that hangs: he is not waited for,
 	// and once this is held he does not begin again.
 	idle = s.tending.TryLock() && idle

@@ -158,7 +158,7 @@ func (p *Process) Status(ctx context.Context, req *wire.StatusRequest) (*wire.St
 }
 
 // worker gives the running worker, or starts one within the deadline. It is the
-// caller's to use until he calls leave.
+// caller's to use until he calls users.Done.
 func (p *Process) worker(ctx context.Context) (*running, error) {
 	if r, err := p.current(); r != nil || err != nil {
 		return r, err
