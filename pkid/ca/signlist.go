@@ -30,6 +30,10 @@ func (a *Authority) SignList(ctx context.Context, req *ListRequest, entries []by
 	if err != nil {
 		return nil, nil, err
 	}
+	return a.signListBy(ctx, i, k, req, entries)
+}
+
+func (a *Authority) signListBy(ctx context.Context, i *Issuer, k *Key, req *ListRequest, entries []byte) (der []byte, warnings []string, err error) {
 	now := a.cfg.Now().UTC().Truncate(time.Second)
 	list := &issuance.RevocationList{
 		Number: big.NewInt(req.Number), ThisUpdate: now, NextUpdate: now.Add(req.Life), Algorithm: i.crlAlgorithmID, Extensions: req.Extensions,
@@ -52,7 +56,7 @@ func (a *Authority) SignList(ctx context.Context, req *ListRequest, entries []by
 // ResignLists has one CRL signed that has the entries of all of these (DER),
 // each of which the issuer must have signed.
 func (a *Authority) ResignLists(ctx context.Context, req *ListRequest, lists [][]byte) (der []byte, warnings []string, err error) {
-	i, _, err := a.view.Load().signerOfLists(req.Issuer)
+	i, k, err := a.view.Load().signerOfLists(req.Issuer)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +76,7 @@ func (a *Authority) ResignLists(ctx context.Context, req *ListRequest, lists [][
 			}
 		}
 	}
-	der, warnings, err = a.SignList(ctx, req, merged.der())
+	der, warnings, err = a.signListBy(ctx, i, k, req, merged.der())
 	return der, append(merged.warnings, warnings...), err
 }
 
