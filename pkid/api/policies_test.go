@@ -66,9 +66,10 @@ func TestPolicies(t *testing.T) {
 func TestPoliciesFoldNames(t *testing.T) {
 	s := start(t)
 	s.ca(t)
-	s.do(t, "PUT", "sys/policies/acl/most", `{"policy":"path \"*\" { policy = \"sudo\" }\npath \"pki/issue/web\" { policy = \"deny\" }\npath \"pki/issuer/+/issue/web\" { policy = \"deny\" }\npath \"pki/roles/web\" { policy = \"deny\" }\npath \"sys/policies/acl/most\" { policy = \"deny\" }\npath \"sys/managed-keys/pkcs11/ca\" { policy = \"deny\" }"}`)
+	s.do(t, "PUT", "sys/policies/acl/most", `{"policy":"path \"*\" { policy = \"sudo\" }\npath \"pki/issue/web\" { policy = \"deny\" }\npath \"pki/issuer/+/issue/web\" { policy = \"deny\" }\npath \"pki/roles/web\" { policy = \"deny\" }\npath \"pki/issuer/default/*\" { policy = \"deny\" }\npath \"pki/key/default\" { policy = \"deny\" }\npath \"sys/policies/acl/most\" { policy = \"deny\" }\npath \"sys/managed-keys/pkcs11/ca\" { policy = \"deny\" }"}`)
 	s.become(t, "most")
 	for _, c := range [][2]string{{"POST", "pki/issue/Web"}, {"POST", "pki/issuer/default/issue/WEB"}, {"POST", "pki/roles/wEb"}, {"GET", "pki/roles/Web"},
+		{"POST", "pki/issuer/Default/issue/other"}, {"POST", "pki/issuer/DEFAULT/revoke"}, {"DELETE", "pki/key/dEfault"},
 		{"PUT", "sys/policies/acl/Most"}, {"DELETE", "sys/managed-keys/pkcs11/CA"}} {
 		if a := s.ask(t, c[0], c[1], `{}`); a.Status != 403 {
 			t.Errorf("%v: %d %s", c, a.Status, a.Body)

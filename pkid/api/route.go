@@ -83,8 +83,13 @@ func (r *route) folded(path string) string {
 	segments := strings.Split(path, "/")
 	first := len(segments) - len(r.segments) // the mount's path stands before
 	for i, s := range r.segments {
-		if s == ":name" || s == ":role" {
-			segments[first+i] = strings.ToLower(segments[first+i])
+		switch at := &segments[first+i]; s {
+		case ":name", ":role":
+			*at = strings.ToLower(*at)
+		case ":issuer_ref", ":key_ref": // of which "default" alone may be in any letters
+			if strings.EqualFold(*at, "default") {
+				*at = "default"
+			}
 		}
 	}
 	return strings.Join(segments, "/")
