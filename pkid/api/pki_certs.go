@@ -12,9 +12,9 @@ import (
 )
 
 var certRoutes = []route{
-	{pattern: "certs", help: "List the certificates' serial numbers", ops: both(list, pkiListCerts, read, pkiListCerts)},
-	{pattern: "certs/revoked", help: "List the revoked certificates' serial numbers", ops: both(list, pkiListRevoked, read, pkiListRevoked)},
-	{pattern: "certs/detailed", help: "Find certificates by name, issuer, role, end and revocation", ops: both(list, pkiFindCerts, read, pkiFindCerts)},
+	{pattern: "certs", help: "List the certificates' serial numbers", ops: one(list, pkiListCerts)},
+	{pattern: "certs/revoked", help: "List the revoked certificates' serial numbers", ops: one(list, pkiListRevoked)},
+	{pattern: "certs/detailed", help: "Find certificates by name, issuer, role, end and revocation", ops: one(list, pkiFindCerts)},
 }
 
 // pkiListCerts serves LIST certs, a page of it with after and limit.

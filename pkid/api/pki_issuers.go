@@ -10,7 +10,7 @@ import (
 )
 
 var issuerRoutes = []route{
-	{pattern: "issuers", help: "List the issuers", stranger: true, ops: both(list, pkiListIssuers, read, pkiListIssuers)},
+	{pattern: "issuers", help: "List the issuers", stranger: true, ops: one(list, pkiListIssuers)},
 	{pattern: "issuer/:issuer_ref", help: "Read an issuer", ops: map[operation]handlerFunc{
 		read: pkiReadIssuer, update: pkiWriteIssuer, patch: pkiPatchIssuer, delete: pkiDeleteIssuer}},
 	{pattern: "issuer/:issuer_ref/revoke", help: "Revoke an issuer", ops: one(update, pkiRevokeIssuer)},

@@ -10,7 +10,7 @@ import (
 )
 
 var keyRoutes = []route{
-	{pattern: "keys", help: "List the keys", ops: both(list, pkiListKeys, read, pkiListKeys)},
+	{pattern: "keys", help: "List the keys", ops: one(list, pkiListKeys)},
 	{pattern: "key/:key_ref", help: "Read a key", ops: map[operation]handlerFunc{read: pkiReadKey, update: pkiRenameKey, delete: pkiDeleteKey}},
 	{pattern: "keys/generate/:exported", help: "Enter a managed key, or generate one", ops: one(update, pkiGenerateKey)},
 	{pattern: "keys/import", help: "Keys are not imported", ops: one(update, pkiImportKey)},

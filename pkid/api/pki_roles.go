@@ -6,7 +6,7 @@ import (
 )
 
 var roleRoutes = []route{
-	{pattern: "roles", help: "List the roles", ops: both(list, pkiListRoles, read, pkiListRoles)},
+	{pattern: "roles", help: "List the roles", ops: one(list, pkiListRoles)},
 	{pattern: "roles/:name", help: "A role: what may be issued under it", ops: map[operation]handlerFunc{
 		read: pkiReadRole, update: pkiWriteRole, patch: pkiPatchRole, delete: pkiDeleteRole}},
 }

@@ -79,3 +79,22 @@ func TestPoliciesFoldNames(t *testing.T) {
 		t.Errorf("capabilities: %v", a.Data)
 	}
 }
+
+// TestPoliciesOfLists: a list is a list, whichever verb asks for it.
+func TestPoliciesOfLists(t *testing.T) {
+	s := start(t)
+	s.ca(t)
+	s.do(t, "PUT", "sys/policies/acl/reader", `{"policy":"path \"pki/*\" { capabilities = [\"read\"] }"}`)
+	s.do(t, "PUT", "sys/policies/acl/lister", `{"policy":"path \"pki/*\" { capabilities = [\"list\"] }"}`)
+	for policy, want := range map[string]int{"reader": 403, "lister": 200} {
+		s.become(t, policy)
+		for _, c := range [][2]string{{"GET", "pki/roles"}, {"HEAD", "pki/roles"}, {"GET", "pki/roles?list=true"}, {"LIST", "pki/roles"}, {"GET", "pki/roles/"},
+			{"GET", "pki/certs"}, {"GET", "pki/certs/detailed"}, {"GET", "pki/keys"}} {
+			if a := s.ask(t, c[0], c[1], ""); a.Status != want {
+				t.Errorf("%s: %v: %d %s", policy, c, a.Status, a.Body)
+			}
+		}
+	}
+	s.become(t, "reader")
+	s.do(t, "GET", "pki/roles/web", "")
+}

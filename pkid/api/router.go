@@ -101,6 +101,9 @@ func (h *Handler) route(r *request) (rt *route) {
 		return nil
 	}
 	rt, r.vars = find(h.pki, r.rest)
+	if rt != nil && r.op == read && rt.ops[read] == nil && rt.ops[list] != nil {
+		r.op = list // GET of what can only be listed is answered, and judged, as LIST
+	}
 	return rt
 }
 
