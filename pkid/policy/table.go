@@ -31,9 +31,10 @@ var ErrFixed = errors.New("it is part of pkid")
 // Table has the policies by name, in memory as they are in the store. It is safe
 // for concurrent use.
 type Table struct {
-	store store.Store
+	store    store.Store
+	changing sync.Mutex // held over each change, so that two are in the same order in both places
 
-	mu       sync.RWMutex
+	mu       sync.RWMutex // never held while the store works: every request looks here
 	policies map[string]*Policy
 	acls     map[string]*ACL // by the names, one a line; emptied by each change
 }
@@ -100,14 +101,15 @@ func (t *Table) Delete(ctx context.Context, name string) error {
 	return t.change(ctx, func(tx store.Tx) error { return tx.Delete(store.Policy(name)) }, func() { delete(t.policies, name) })
 }
 
-// change makes a change durable before anybody is judged by it. The lock is
-// held meanwhile, so that two changes are in the same order in both places.
+// change makes a change durable before anybody is judged by it.
 func (t *Table) change(ctx context.Context, durably func(store.Tx) error, here func()) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.changing.Lock()
+	defer t.changing.Unlock()
 	if err := t.store.Update(ctx, durably); err != nil {
 		return err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	here()
 	clear(t.acls)
 	return nil

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hsmpki/hsmpki/pkid/policy"
+	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 )
 
@@ -57,5 +59,44 @@ func TestTable(t *testing.T) {
 	}
 	if err := table.Delete(ctx, "ops"); err != nil || table.Read("ops") != nil || table.ACL([]string{"default", "ops"}).Allow(ask) {
 		t.Errorf("a policy that was deleted still counts (%v)", err)
+	}
+}
+
+// asking is a store that has a question asked while it writes.
+type asking struct {
+	store.Store
+	ask func()
+}
+
+func (s *asking) Update(ctx context.Context, fn func(store.Tx) error) error {
+	s.ask()
+	return s.Store.Update(ctx, fn)
+}
+
+// TestSlowDisk: while a policy is on its way to the disk, everybody is judged
+// by the old one and nobody has to wait.
+func TestSlowDisk(t *testing.T) {
+	state, err := pebblestore.Open(pebblestore.Config{Path: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	slow := &asking{Store: state, ask: func() {}}
+	table, err := policy.Open(t.Context(), slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	slow.ask = func() {
+		asked = true
+		if table.ACL([]string{"ops"}).Allow(policy.Request{Path: "a", Operation: policy.Read}) || table.Read("ops") != nil {
+			t.Error("a policy counts before it is durable")
+		}
+	}
+	if err := table.Write(t.Context(), "ops", `path "a" { policy = "read" }`); err != nil || !asked {
+		t.Fatal(err, asked)
+	}
+	if !table.ACL([]string{"ops"}).Allow(policy.Request{Path: "a", Operation: policy.Read}) {
+		t.Error("the ACL of before is still in force")
 	}
 }
