@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/wire/unixsock"
@@ -33,7 +34,10 @@ func NewPeers(configured []config.Peer) (Peers, error) {
 	}
 	var table Peers
 	for _, p := range configured {
-		rule := peerRule{name: p.Name, policies: p.Policies}
+		rule := peerRule{name: p.Name}
+		for _, policy := range p.Policies {
+			rule.policies = append(rule.policies, strings.ToLower(policy)) // as package policy has them
+		}
 		if p.User != "" {
 			uid, err := number(p.User, func(name string) (string, error) {
 				u, err := user.Lookup(name)

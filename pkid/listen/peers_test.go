@@ -40,6 +40,7 @@ func TestPeers(t *testing.T) {
 		{"by user and group: user only", []config.Peer{{Name: "ops", User: "4711", Group: "42", Policies: root}}, unixsock.Peer{UID: 4711}, "", nil},
 		{"two blocks", []config.Peer{{Name: "a", User: "4711", Policies: []string{"x", "y"}}, {Name: "b", Group: "42", Policies: []string{"y", "z"}}},
 			unixsock.Peer{UID: 4711, Groups: []uint32{42}}, "a", []string{"x", "y", "z"}},
+		{"names of policies are in small letters", []config.Peer{{Name: "a", User: "4711", Policies: []string{"Ops", "ops"}}}, unixsock.Peer{UID: 4711}, "a", []string{"ops"}},
 	} {
 		table, err := listen.NewPeers(c.blocks)
 		if err != nil {
