@@ -55,7 +55,10 @@ func TestTwoPeople(t *testing.T) {
 				capabilities       = ["update"]
 				allowed_parameters = { "allowed_managed_keys" = [] }
 			}`,
-		"ca": `path "sys/mounts/pki" { capabilities = ["create", "update"] }
+		"ca": `path "sys/mounts/pki" {
+				capabilities      = ["create", "update"]
+				denied_parameters = { "config" = [] } # which may have allowed_managed_keys in it
+			}
 			path "pki/*" { capabilities = ["create", "read", "update", "delete", "list"] }`,
 	} {
 		p.PKID.Must(t, "PUT", "sys/policies/acl/"+name, map[string]any{"policy": text})
@@ -70,6 +73,7 @@ func TestTwoPeople(t *testing.T) {
 	denied(t, p.PKID, "POST", "sys/mounts/pki", map[string]any{"type": "pki"})
 
 	operator.become(t, p.PKID)
+	denied(t, p.PKID, "POST", "sys/mounts/pki", map[string]any{"type": "pki", "config": map[string]any{"allowed_managed_keys": "learn"}})
 	p.PKID.Must(t, "POST", "sys/mounts/pki", map[string]any{"type": "pki"})
 	denied(t, p.PKID, "POST", "sys/mounts/pki/tune", map[string]any{"allowed_managed_keys": "learn"})
 	p.PKID.Refused(t, "POST", "pki/root/generate/kms", generate, 400, "learn")
