@@ -126,6 +126,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{args: "write x a=- b=-", code: 1, says: "standard input can be read only once"},
 		{args: "read", code: 1, says: "Not enough arguments"},
 		{args: "list a b", code: 1, says: "Too many arguments"},
+		{args: "policy list a", code: 1, says: "Too many arguments"},
 		{args: "read -format=xml x", code: 1, says: "must be table, json or yaml"},
 		{args: "read x -format=json", code: 2, says: "Command flags must be provided before"},
 		{args: "write x a=b -c=d", code: 0, says: "Command flags must be provided before positional arguments"},

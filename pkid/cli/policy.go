@@ -72,6 +72,9 @@ func runPolicyRead(c *cli.Context) error {
 }
 
 func runPolicyList(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return fail("Too many arguments (expected 0, got %d)", c.NArg())
+	}
 	s, err := open(c)
 	if err != nil {
 		return err
