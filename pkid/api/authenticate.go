@@ -10,9 +10,6 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
-// rootPolicy is the policy that may do everything.
-const rootPolicy = "root"
-
 // identity is who asks: with policies a known peer, without any a stranger.
 type identity struct {
 	name     string // of the peer block, or of the user
@@ -22,7 +19,7 @@ type identity struct {
 }
 
 // mayEverything reports whether the caller has the root policy.
-func (who identity) mayEverything() bool { return slices.Contains(who.policies, rootPolicy) }
+func (who identity) mayEverything() bool { return slices.Contains(who.policies, policy.Root) }
 
 // authenticate tells who sent the request. A token header alone decides where
 // it is there, whoever the peer is; there are no tokens yet, so such a caller
