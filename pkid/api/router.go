@@ -51,7 +51,7 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	r.who = h.authenticate(req)
 
 	rt := h.route(r)
-	if query != "" {
+	if query != "" && rt != nil { // the mount may have gone meanwhile
 		r.vars["request"] = query
 	}
 	if err := authorize(r, rt); err != nil {
