@@ -34,6 +34,19 @@ func failing(t *testing.T, token *softhsm.Token) (edit func(string) string, faul
 	}, faults
 }
 
+// failingRoot runs hsmd with its key made, behind the module that goes wrong.
+func failingRoot(t *testing.T) (token *softhsm.Token, faults *faultmodule.Module, socket string) {
+	t.Helper()
+	token = softhsm.New(t)
+	edit, faults := failing(t, token)
+	path, socket := file(t, token, edit)
+	running(t, path, socket)
+	if _, err := connect(t, socket).Generate(t.Context(), &wire.GenerateRequest{Key: "root", ID: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	return token, faults, socket
+}
+
 // another adds a stanza with a key on the token to a configuration.
 func another(name, library string, token *softhsm.Token, label string) string {
 	return fmt.Sprintf(`
@@ -122,14 +135,8 @@ func TestCase2_OneLibraryTwice(t *testing.T) {
 // TestCase34_CallerGoesAway: clients that hang up over their requests leave
 // sessions and goroutines as they were.
 func TestCase34_CallerGoesAway(t *testing.T) {
-	token := softhsm.New(t)
-	edit, faults := failing(t, token)
-	path, socket := file(t, token, edit)
-	running(t, path, socket)
+	_, faults, socket := failingRoot(t)
 	client := connect(t, socket)
-	if _, err := client.Generate(t.Context(), &wire.GenerateRequest{Key: "root", ID: "1"}); err != nil {
-		t.Fatal(err)
-	}
 	sessions := func() int {
 		status, err := client.Status(t.Context(), &wire.StatusRequest{})
 		if err != nil || len(status.Libraries) != 1 || len(status.Libraries[0].Tokens) != 1 {
@@ -173,14 +180,8 @@ func TestCase34_CallerGoesAway(t *testing.T) {
 // TestCase62_SignatureThatDoesNotVerify: the token signs wrongly. Nothing of it
 // is handed out, and the key is proved again before its next use.
 func TestCase62_SignatureThatDoesNotVerify(t *testing.T) {
-	token := softhsm.New(t)
-	edit, faults := failing(t, token)
-	path, socket := file(t, token, edit)
-	running(t, path, socket)
+	_, faults, socket := failingRoot(t)
 	client := connect(t, socket)
-	if _, err := client.Generate(t.Context(), &wire.GenerateRequest{Key: "root", ID: "1"}); err != nil {
-		t.Fatal(err)
-	}
 	faults.Set(t, faultmodule.Flip("C_Sign"))
 	for range 3 {
 		if answer, err := client.Test(t.Context(), &wire.TestRequest{Key: "root"}); !errors.Is(err, wire.Internal) || answer != nil {
@@ -197,14 +198,8 @@ func TestCase62_SignatureThatDoesNotVerify(t *testing.T) {
 // in. A worker that has to log in again shows the old one once, and no worker
 // after it does.
 func TestPINOfADeadWorker(t *testing.T) {
-	token := softhsm.New(t)
-	edit, faults := failing(t, token)
-	path, socket := file(t, token, edit)
-	running(t, path, socket)
+	token, faults, socket := failingRoot(t)
 	client := connect(t, socket)
-	if _, err := client.Generate(t.Context(), &wire.GenerateRequest{Key: "root", ID: "1"}); err != nil {
-		t.Fatal(err)
-	}
 	token.Tool(t, "--change-pin", "--new-pin", "changed-pin-4411")
 	if _, err := client.Test(t.Context(), &wire.TestRequest{Key: "root"}); err != nil {
 		t.Errorf("who is logged in signs on: %v", err)
@@ -299,25 +294,13 @@ func TestCase43_NoPINAnywhere(t *testing.T) {
 			said += err.Error() + "\n"
 		}
 	}
-	back := func() {
-		for {
-			_, err := client.Test(t.Context(), &wire.TestRequest{Key: "root"})
-			if err == nil {
-				return
-			}
-			if !errors.Is(err, wire.Unavailable) {
-				t.Fatal(err)
-			}
-			time.Sleep(wire.AsError(err).RetryAfter)
-		}
-	}
 	ask("wrong")
 	for _, f := range []faultmodule.Fault{faultmodule.Return(faultmodule.Any, 0x30), faultmodule.Crash("C_Sign"), faultmodule.Crash("C_Login")} {
 		faults.Set(t, f)
 		ask("root")
 		ask("wrong")
 		faults.Set(t)
-		back()
+		comesBack(t, client)
 	}
 	for _, signal := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV} { // Go writes down all its stacks
 		status, err := client.Status(t.Context(), &wire.StatusRequest{})
@@ -327,7 +310,7 @@ func TestCase43_NoPINAnywhere(t *testing.T) {
 		if err := syscall.Kill(status.Libraries[0].PID, signal); err != nil {
 			t.Fatal(err)
 		}
-		back()
+		comesBack(t, client)
 	}
 	stop()
 	if !strings.Contains(log.String(), "a worker died") {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/hsmd/backendtest"
@@ -134,20 +133,8 @@ func (f *faulty) works(t *testing.T, name string) wire.KeyInfo {
 	return info
 }
 
-// wants checks a failure's code and what its text says, and that it has no PIN.
+// wants is [wants], where a test has a library that goes wrong.
 func (f *faulty) wants(t *testing.T, err error, code wire.Code, words ...string) {
 	t.Helper()
-	failure, ok := errors.AsType[*wire.Error](err)
-	if !ok || failure.Code != code {
-		t.Errorf("got %v, want %v", err, code)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(failure.Message, word) {
-			t.Errorf("%q does not say %q", failure.Message, word)
-		}
-	}
-	if strings.Contains(failure.Message, f.PIN) {
-		t.Errorf("the PIN is in %q", failure.Message)
-	}
+	wants(t, err, code, words...)
 }
