@@ -65,21 +65,28 @@ func (w *walkthrough) call(method, path string, body map[string]any) map[string]
 	return answer.Secret.Data
 }
 
+const managedKeys = "sys/managed-keys/"
+
+// keyKinds are the kinds of managed keys, each with a path of its own.
+var keyKinds = []string{"pkcs11", "awskms"}
+
 // managedKey settles on the CA's key and tries it: the name of a managed key,
 // or "" for one that hsmd makes and names.
 func (w *walkthrough) managedKey(mount string, spec keySpec) string {
-	name, library := w.ctx.String("managed-key"), w.ctx.String("library")
+	kind, name, library := "pkcs11", w.ctx.String("managed-key"), w.ctx.String("library")
 	switch {
 	case library != "":
 		name = firstOf(name, strings.ToLower(strings.ReplaceAll(mount, "/", "-"))+"-root")
 		w.define(name, library, spec)
 	case name != "" && w.ctx.IsSet("key-type"):
 		w.err = fail("-key-type is for a key that is made; managed key %s has the type of its definition", name)
-	case name == "" && !w.ctx.IsSet("key-type"):
-		name = w.onlyManagedKey()
+	case name != "":
+		kind = w.kindOf(name)
+	case !w.ctx.IsSet("key-type"):
+		kind, name = w.onlyManagedKey()
 	}
 	if name != "" {
-		w.write("sys/managed-keys/pkcs11/" + name + "/test/sign")
+		w.write(managedKeys + kind + "/" + name + "/test/sign")
 	}
 	return name
 }
@@ -98,30 +105,53 @@ func (w *walkthrough) define(name, library string, spec keySpec) {
 		return
 	}
 	args := append([]string{"library=" + library, token, "pin=" + w.ctx.String("pin"), "key_label=" + name}, spec.managed...)
-	w.write("sys/managed-keys/pkcs11/"+name, append(args, "allow_generate_key=true", "any_mount=false")...)
+	w.write(managedKeys+"pkcs11/"+name, append(args, "allow_generate_key=true", "any_mount=false")...)
 }
 
-// onlyManagedKey is the one managed key that there is, "" if there is none.
-func (w *walkthrough) onlyManagedKey() string {
-	const path = "sys/managed-keys/pkcs11"
-	w.say("list " + path)
-	answer, err := w.Do(w.ctx.Context, &client.Request{Method: http.MethodGet, Path: path, Query: url.Values{"list": {"true"}}})
-	if isNothing(err) {
-		return ""
+// kindOf tells which kind of managed key has the name.
+func (w *walkthrough) kindOf(name string) string {
+	for _, kind := range keyKinds {
+		path := managedKeys + kind + "/" + name
+		w.say("read " + path)
+		_, err := w.Do(w.ctx.Context, &client.Request{Method: http.MethodGet, Path: path})
+		if !isNothing(err) {
+			return kind // where it could not be read, its test says what is wrong
+		}
 	}
-	if err != nil {
-		w.err = explain("Error listing "+path, err)
-		return ""
+	w.err = fail("there is no managed key %s", name)
+	return ""
+}
+
+// onlyManagedKey is the one managed key that there is, and its kind; "" if there
+// is none.
+func (w *walkthrough) onlyManagedKey() (kind, name string) {
+	var keys []any
+	for _, k := range keyKinds {
+		path := managedKeys + k
+		w.say("list " + path)
+		answer, err := w.Do(w.ctx.Context, &client.Request{Method: http.MethodGet, Path: path, Query: url.Values{"list": {"true"}}})
+		if isNothing(err) {
+			continue
+		}
+		if err != nil {
+			w.err = explain("Error listing "+path, err)
+			return "", ""
+		}
+		if answer.Secret == nil {
+			continue
+		}
+		if these, _ := answer.Secret.Data["keys"].([]any); len(these) > 0 {
+			keys, kind = append(keys, these...), k
+		}
 	}
-	keys := []any{}
-	if answer.Secret != nil {
-		keys, _ = answer.Secret.Data["keys"].([]any)
+	switch len(keys) {
+	case 0:
+		return "", ""
+	case 1:
+		return kind, text(keys[0])
 	}
-	if len(keys) != 1 {
-		w.err = fail("there are %d managed keys, %s; say which with -managed-key", len(keys), text(keys))
-		return ""
-	}
-	return text(keys[0])
+	w.err = fail("there are %d managed keys, %s; say which with -managed-key", len(keys), text(keys))
+	return "", ""
 }
 
 // quote makes an argument safe to paste into a shell.
