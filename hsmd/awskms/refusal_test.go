@@ -289,3 +289,21 @@ func TestClockSkew(t *testing.T) {
 		t.Errorf("%d requests where 6 are enough", n)
 	}
 }
+
+// TestCase46_RightThatCameLater: a key whose tags could not be read is not taken for
+// somebody else's for good. The one that a lost answer left is found when the right
+// to read them is there.
+func TestCase46_RightThatCameLater(t *testing.T) {
+	b := newBench(t, awskms.Config{})
+	b.define("k", "ECDSA", nil)
+	b.kms.Deny("ListResourceTags", true)
+	b.kms.Lose("CreateKey", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := b.generate(ctx, "k")
+	b.want("a lost answer", err, wire.Unavailable)
+	b.kms.Deny("ListResourceTags", false)
+	if _, err := b.generate(t.Context(), "k"); err != nil || len(b.kms.Keys()) != 1 {
+		t.Errorf("%v; there are %d keys", err, len(b.kms.Keys()))
+	}
+}

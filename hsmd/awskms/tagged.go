@@ -38,8 +38,8 @@ const lookers = 8
 
 // tagged lists the account's keys for those with hsmd's tag. This is done before
 // a key is made, and at no other time; a key that turned out to be somebody
-// else's is not asked about again. Keys that may not be looked at are somebody
-// else's.
+// else's is not asked about again. Keys that may not be looked at are passed over,
+// and asked about the next time: hsmd may have got the right to by then.
 func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, error) {
 	all := &tagged{byAlias: map[string][]string{}}
 	var mu sync.Mutex
@@ -94,9 +94,6 @@ func (s *Service) tagged(ctx context.Context, a *account, k *key) (*tagged, erro
 func (s *Service) tagOf(ctx context.Context, a *account, k *key, arn string) (alias string, state types.KeyState, created time.Time, err error) {
 	tags, err := ask(ctx, a, a.reading, (*kms.Client).ListResourceTags, &kms.ListResourceTagsInput{KeyId: &arn})
 	if code := apiCode(err); code == "AccessDeniedException" || code == "NotFoundException" {
-		if code == "AccessDeniedException" {
-			a.setOthers(arn)
-		}
 		return "", "", created, nil
 	}
 	if err != nil {
