@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"io"
 	"log/slog"
 	"time"
 )
@@ -33,4 +34,9 @@ func (b Breaker) Until() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.until
+}
+
+// Relay passes output on until it ends.
+func Relay(log *slog.Logger, output io.Reader) {
+	(&relay{log: log, done: make(chan struct{})}).run(output)
 }

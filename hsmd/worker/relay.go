@@ -24,12 +24,19 @@ type relay struct {
 }
 
 func (r *relay) run(output io.Reader) {
-	lines := bufio.NewScanner(output)
-	lines.Buffer(make([]byte, 0, 4096), 64<<10)
+	defer close(r.done)
+	lines := bufio.NewReader(output)
 	var window time.Time
 	count, dropped := 0, 0
-	for lines.Scan() {
-		r.last = lines.Text()
+	for {
+		line, more, err := lines.ReadLine()
+		if err != nil {
+			return
+		}
+		r.last = string(line)
+		for more && err == nil { // a line beyond the buffer must not block the worker
+			_, more, err = lines.ReadLine()
+		}
 		if time.Since(window) > relayWindow {
 			if dropped > 0 {
 				r.log.Warn("the library printed more", "lines", dropped)
@@ -42,8 +49,6 @@ func (r *relay) run(output io.Reader) {
 		}
 		r.log.Info("the library printed", "line", fmt.Sprintf("%.*q", relayLine, r.last))
 	}
-	close(r.done)
-	_, _ = io.Copy(io.Discard, output) // a line beyond the buffer must not block the worker
 }
 
 // end gives the last line that a worker printed before it was killed, in
