@@ -52,6 +52,10 @@ type HSMD struct {
 	// have no definition of their own (pkid's root/generate/internal).
 	InternalKeys *InternalKeys
 
+	// Approvers (approver "name") are the people who can approve what keys with
+	// an approval block are to sign.
+	Approvers []Approver
+
 	// ManagedKeys (managed_key "type" "name") are the keys that this file
 	// defines, with names that are unique over all types.
 	ManagedKeys []ManagedKey
@@ -166,6 +170,10 @@ type WireKeys struct {
 	// Constraints (constraints) are laid under each of the keys.
 	Constraints *Constraint
 
+	// Approval (approval) is asked for with each of the keys, and with those of
+	// internal_keys.
+	Approval *Approval
+
 	Place Place
 }
 
@@ -191,6 +199,7 @@ func (c *HSMD) fields(b *block) {
 	b.blocks("client", []string{"name"}, func(b *block) { c.Clients = append(c.Clients, readClient(b)) })
 	b.single("wire_keys", func(b *block) { c.WireKeys = readWireKeys(b) })
 	b.single("internal_keys", func(b *block) { c.InternalKeys = readInternalKeys(b) })
+	b.blocks("approver", []string{"name"}, func(b *block) { c.Approvers = append(c.Approvers, readApprover(b)) })
 	b.blocks("managed_key", []string{"type", "name"}, func(b *block) {
 		if k, ok := readManagedKey(b); ok {
 			c.ManagedKeys = append(c.ManagedKeys, k)
@@ -246,6 +255,7 @@ func readWireKeys(b *block) *WireKeys {
 	b.list("regions", &w.Regions)
 	b.list("endpoints", &w.Endpoints)
 	b.single("constraints", func(b *block) { w.Constraints = readConstraint(b) })
+	b.single("approval", func(b *block) { w.Approval = readApproval(b) })
 	w.Place = b.read()
 	b.need("libraries")
 	return w

@@ -34,6 +34,9 @@ type ManagedKey struct {
 	// Constraints (constraints) narrow what the key signs.
 	Constraints *Constraint
 
+	// Approval (approval) has people approve what the key signs.
+	Approval *Approval
+
 	Place Place
 }
 
@@ -212,6 +215,7 @@ func readManagedKey(b *block) (ManagedKey, bool) {
 	b.boolean("any_mount", &k.AnyMount)
 	b.commaList("usages", &k.Usages)
 	b.single("constraints", func(b *block) { k.Constraints = readConstraint(b) })
+	b.single("approval", func(b *block) { k.Approval = readApproval(b) })
 	switch k.Type {
 	case "pkcs11":
 		k.PKCS11 = &PKCS11Key{}

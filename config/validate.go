@@ -57,8 +57,10 @@ func (c *HSMD) validate(src *source) {
 	check.listeners(c.Listeners, "unix")
 	libraries := check.libraries(c.Libraries)
 	check.clients(c.Clients)
+	approvers := check.approvers(c.Approvers)
 	if c.WireKeys != nil {
 		check.wireKeys(c.WireKeys, libraries)
+		check.approval(c.WireKeys.Approval, approvers)
 	}
 	if k := c.InternalKeys; k != nil {
 		check.library(k.Place, k.Library, libraries)
@@ -67,6 +69,7 @@ func (c *HSMD) validate(src *source) {
 	seen := make(map[string]Place)
 	for i := range c.ManagedKeys {
 		k := &c.ManagedKeys[i]
+		check.approval(k.Approval, approvers)
 		check.unique(seen, "", "managed_key", k.Name, k.Place)
 		check.managedKey(k, libraries)
 	}

@@ -47,7 +47,11 @@ func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervi
 	if err := errors.Join(grantErr, err); err != nil {
 		return nil, err
 	}
-	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Built: *built}, nil
+	approvals, err := approvalOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Approval: *approvals, Built: *built}, nil
 }
 
 // warnings are what a configuration may say but should not say by mistake, and

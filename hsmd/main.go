@@ -46,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Name:                      "hsmd",
 		Usage:                     "holds CA keys in HSMs, and signs with them what its configuration allows",
 		Version:                   version,
-		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approveCommand()},
+		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approvalsCommand(), approveCommand()},
 		Action:                    unknownCommand,
 		OnUsageError:              usageError,
 		HideHelpCommand:           true,
@@ -171,13 +171,5 @@ func auditCommand() *cli.Command {
 			Flags:  []cli.Flag{configFlag},
 			Action: func(*cli.Context) error { return fail("hsmd audit verify: the log of signatures is not built yet") },
 		}},
-	}
-}
-
-func approveCommand() *cli.Command {
-	return &cli.Command{
-		Name:   "approve",
-		Usage:  "approve what waits for approval (not built yet)",
-		Action: func(*cli.Context) error { return fail("hsmd approve: approval is not built yet") },
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
 	"github.com/hsmpki/hsmpki/hsmd/worker"
@@ -96,7 +98,11 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
-	if h.srv, err = server.New(server.Config{State: state, Store: store, Version: version, Log: log, Now: time.Now}); err != nil {
+	approvals, err := approval.Open(filepath.Join(cfg.StateDir, "approvals"), time.Now)
+	if err != nil {
+		return err
+	}
+	if h.srv, err = server.New(server.Config{State: state, Store: store, Approvals: approvals, Version: version, Log: log, Now: time.Now}); err != nil {
 		return err
 	}
 	config.LogChanges(log, nil, rules(cfg, state))

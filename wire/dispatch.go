@@ -32,6 +32,8 @@ func (s *server) bind(o op, body []byte, parts *partReader) (func(context.Contex
 		return bind(body, s.svc.Forget)
 	case opStatus:
 		return bind(body, s.svc.Status)
+	case opApprovals, opApprove:
+		return s.bindApproving(o, body)
 	}
 	return nil, fmt.Errorf("%w: unknown operation %d", errFrame, o)
 }

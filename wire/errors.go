@@ -69,11 +69,14 @@ func (c Code) Retryable() bool { return codes[c].retry }
 
 // Error is a failure as it crosses the wire. Message is for people; it names
 // what is wrong and where, and never holds a PIN or credential. RetryAfter is
-// set with Busy, Unavailable and Pending, at a resolution of milliseconds.
+// set with Busy, Unavailable and Pending, at a resolution of milliseconds. With
+// Pending, ID names what waits, and Until is when it ends.
 type Error struct {
 	Code       Code
 	Message    string
 	RetryAfter time.Duration
+	ID         string
+	Until      time.Time
 }
 
 func (e *Error) Error() string {

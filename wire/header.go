@@ -30,6 +30,8 @@ const (
 	opConfigure op = 5
 	opForget    op = 6
 	opStatus    op = 7
+	opApprovals op = 8
+	opApprove   op = 9
 )
 
 // header begins every frame after the handshake; a body follows it where the

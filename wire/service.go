@@ -327,6 +327,8 @@ type Fault struct {
 	Code             Code   `cbor:"1,keyasint"`
 	Message          string `cbor:"2,keyasint,omitempty"`
 	RetryAfterMillis int64  `cbor:"3,keyasint,omitempty"`
+	ID               string `cbor:"4,keyasint,omitempty"` // of what waits for approval
+	Until            int64  `cbor:"5,keyasint,omitempty"` // when that ends, seconds since 1970
 }
 
 // Err gives the fault as an error, nil for nil.
@@ -334,7 +336,11 @@ func (f *Fault) Err() error {
 	if f == nil {
 		return nil
 	}
-	return &Error{Code: f.Code, Message: f.Message, RetryAfter: time.Duration(f.RetryAfterMillis) * time.Millisecond}
+	e := &Error{Code: f.Code, Message: f.Message, RetryAfter: time.Duration(f.RetryAfterMillis) * time.Millisecond, ID: clean(f.ID)}
+	if f.Until != 0 {
+		e.Until = time.Unix(f.Until, 0).UTC()
+	}
+	return e
 }
 
 // FaultOf turns an error into a Fault, nil for nil. Its words may be those of a
@@ -344,5 +350,9 @@ func FaultOf(err error) *Fault {
 	if e == nil {
 		return nil
 	}
-	return &Fault{Code: e.Code, Message: clean(e.Message), RetryAfterMillis: e.RetryAfter.Milliseconds()}
+	f := &Fault{Code: e.Code, Message: clean(e.Message), RetryAfterMillis: e.RetryAfter.Milliseconds(), ID: clean(e.ID)}
+	if !e.Until.IsZero() {
+		f.Until = e.Until.Unix()
+	}
+	return f
 }

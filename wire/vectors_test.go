@@ -54,6 +54,14 @@ func (fixed) Status(context.Context, *wire.StatusRequest) (*wire.StatusResponse,
 		Fault: &wire.Fault{Code: wire.Unavailable, Message: "away", RetryAfterMillis: 1000}, Tokens: []wire.TokenStatus{{Slot: 1, Label: "token", Serial: "0f"}}}}}, nil
 }
 
+func (fixed) Approvals(context.Context, *wire.ApprovalsRequest) (*wire.ApprovalsResponse, error) {
+	return &wire.ApprovalsResponse{Waiting: []wire.Waiting{{ID: "0a", Key: "ca", Kind: "certificate", Words: []string{"a certificate"}, UID: 7,
+		Context: "pki 4", Asked: 1795000000, Until: 1795003600, Given: []string{"alice"}, Quorum: 2, Statement: "hsmd approval 1\n", Message: []byte{0x30, 0}}}}, nil
+}
+func (fixed) Approve(context.Context, *wire.ApproveRequest) (*wire.ApproveResponse, error) {
+	return nil, &wire.Error{Code: wire.Pending, Message: "waits", RetryAfter: time.Second, ID: "0a", Until: time.Unix(1795003600, 0)}
+}
+
 // recorder keeps what is written to a connection.
 type recorder struct {
 	net.Conn
@@ -97,6 +105,12 @@ func TestVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Generate(ctx, &wire.GenerateRequest{Key: "ca", ID: "0b", Context: "pki 3", Responder: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Approvals(ctx, &wire.ApprovalsRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Approve(ctx, &wire.ApproveRequest{ID: "0a", Signature: "-----BEGIN"}); !errors.Is(err, wire.Pending) {
 		t.Fatal(err)
 	}
 	c.Close()

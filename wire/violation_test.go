@@ -35,7 +35,7 @@ func TestViolationsCostTheConnection(t *testing.T) {
 		"an indefinite length":        {sent: "00000006bf01010201ff", says: "header"},
 		"an unknown kind":             {sent: "00000005a201090201", says: "kind 9"},
 		"a server's kind":             {sent: "00000005a201040201", says: "kind 4"},
-		"an unknown operation":        {sent: "00000008a3010102010309a0", says: "operation 9"},
+		"an unknown operation":        {sent: "00000008a3010102010317a0", says: "operation 23"},
 		"id 0":                        {sent: "00000008a3010102000307a0", says: "id 0"},
 		"no body":                     {sent: "00000007a3010102010307", says: "request"},
 		"parts for another operation": {sent: "0000000aa401010201030705f5a0", says: "parts announced"},

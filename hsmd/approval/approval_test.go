@@ -70,7 +70,7 @@ func (d *desk) ask(t *testing.T, r approval.Request) *approval.Status {
 }
 
 func (d *desk) approve(id, signature string) error {
-	_, _, err := d.Approve(id, signature, func([]byte) *approval.Rule { return d.rule }, func(string, *approval.Status) error { return nil })
+	_, _, err := d.Approve(id, signature, func(*approval.Request) *approval.Rule { return d.rule }, func(string, *approval.Status) error { return nil })
 	return err
 }
 
@@ -199,7 +199,7 @@ func TestRecordComesFirst(t *testing.T) {
 	d := newDesk(t)
 	s := d.ask(t, request("x"))
 	full := errors.New("the log is full")
-	_, _, err := d.Approve(s.ID, d.alice.sign(t, s.Statement()), func([]byte) *approval.Rule { return d.rule }, func(name string, after *approval.Status) error {
+	_, _, err := d.Approve(s.ID, d.alice.sign(t, s.Statement()), func(*approval.Request) *approval.Rule { return d.rule }, func(name string, after *approval.Status) error {
 		if name != "alice" || len(after.Given) != 1 {
 			t.Errorf("recorded: %s, %v", name, after.Given)
 		}

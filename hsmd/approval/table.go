@@ -153,9 +153,9 @@ func status(rule *Rule, r *Request) *Status {
 	return &Status{Request: *r, Given: rule.given(r.Statement(), r.Signatures), Quorum: rule.Quorum}
 }
 
-// List gives what waits, the oldest first. rule gives the rule of a key by the
-// hash of its public key, nil where there is none now.
-func (t *Table) List(rule func(spki []byte) *Rule) ([]*Status, error) {
+// List gives what waits, the oldest first. rule gives the rule that a
+// request's key has now, nil for none.
+func (t *Table) List(rule func(r *Request) *Rule) ([]*Status, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.sweep(); err != nil {
@@ -163,7 +163,7 @@ func (t *Table) List(rule func(spki []byte) *Rule) ([]*Status, error) {
 	}
 	var all []*Status
 	for _, r := range t.waiting {
-		if rule := rule(r.SPKI); rule != nil {
+		if rule := rule(r); rule != nil {
 			all = append(all, status(rule, r))
 		}
 	}
@@ -182,7 +182,7 @@ func (t *Table) List(rule func(spki []byte) *Rule) ([]*Status, error) {
 // Approve adds an approver's signature to what waits. It gives the approver's
 // name, and the status with his approval counted. record is called with them
 // before anything counts, and its error ends it.
-func (t *Table) Approve(id, signature string, rule func(spki []byte) *Rule, record func(name string, s *Status) error) (string, *Status, error) {
+func (t *Table) Approve(id, signature string, rule func(r *Request) *Rule, record func(name string, s *Status) error) (string, *Status, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.sweep(); err != nil {
@@ -192,7 +192,7 @@ func (t *Table) Approve(id, signature string, rule func(spki []byte) *Rule, reco
 	if r == nil {
 		return "", nil, ErrUnknown
 	}
-	of := rule(r.SPKI)
+	of := rule(r)
 	if of == nil {
 		return "", nil, ErrUnknown
 	}

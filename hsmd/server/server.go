@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/confinement"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
@@ -30,11 +31,14 @@ import (
 
 // Config is what a Server is made of. All but the limits is required.
 type Config struct {
-	State   *State
-	Store   *managedkey.Store
-	Version string // for Status
-	Log     *slog.Logger
-	Now     func() time.Time
+	State *State
+	Store *managedkey.Store
+	// Approvals is what waits for approval. It may be missing where no key asks
+	// for it, now and after a reload.
+	Approvals *approval.Table
+	Version   string // for Status
+	Log       *slog.Logger
+	Now       func() time.Time
 
 	// MaxConnections and MaxPerUser bound connections in total and of one user;
 	// 0: 256 and 64. DrainTimeout is how long requests under way may go on when
@@ -46,15 +50,16 @@ type Config struct {
 
 // Server serves the keys of one hsmd.
 type Server struct {
-	state    atomic.Pointer[State]
-	changing chan struct{} // held by who changes the state
-	era      atomic.Pointer[era]
-	store    *managedkey.Store
-	version  string
-	log      *slog.Logger
-	now      func() time.Time
-	started  time.Time
-	quiet    *quiet
+	state     atomic.Pointer[State]
+	changing  chan struct{} // held by who changes the state
+	era       atomic.Pointer[era]
+	store     *managedkey.Store
+	version   string
+	approvals *approval.Table
+	log       *slog.Logger
+	now       func() time.Time
+	started   time.Time
+	quiet     *quiet
 
 	responders responder.Table
 	afterwards afterwards
@@ -82,7 +87,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		changing: make(chan struct{}, 1),
-		store:    c.Store, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
+		store:    c.Store, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
 		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]held{},

@@ -12,6 +12,7 @@ import (
 
 	_ "crypto/sha512" // SHA-384 and SHA-512 for crypto.Hash
 
+	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
@@ -74,7 +75,11 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		}
 		defer stream.end()
 	}
-	summary, signed, err := c.srv.recognise(req)
+	var rule *approval.Rule
+	if delegate == nil {
+		rule = c.srv.state.Load().ruleOf(public.ID[:])
+	}
+	summary, signed, whole, err := c.srv.recognise(req, rule != nil)
 	if err != nil {
 		return nil, c.notSigned(k, req, stream.cause(err))
 	}
@@ -82,7 +87,14 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		return nil, c.notSigned(k, req, notOCSP(summary.Kind))
 	}
 
-	// Step 5: the token's work, or hsmd's own.
+	// Step 5: do people have to approve it, and have they?
+	if rule != nil {
+		if err := c.approved(k, rule, public, req, summary, whole); err != nil {
+			return nil, err
+		}
+	}
+
+	// Step 6: the token's work, or hsmd's own.
 	var answer []byte
 	if delegate != nil {
 		answer, err = c.srv.signAsResponder(k, delegate, signed)
@@ -132,29 +144,36 @@ func (s *Server) expected(ctx context.Context, k *managedkey.Key, id []byte) (*m
 	return public, nil
 }
 
-// recognise reads the message to its end. It gives what is to be signed: the
-// digest, or the message itself where the scheme has no hash.
-func (s *Server) recognise(req *wire.SignRequest) (*tbs.Summary, []byte, error) {
+// recognise reads the message to its end. It gives what is to be signed, the
+// digest or, where the scheme has no hash, the message itself; and the message,
+// if it is to be kept or is held anyway.
+func (s *Server) recognise(req *wire.SignRequest, keep bool) (_ *tbs.Summary, signed, whole []byte, _ error) {
 	rules := tbs.Rules{Now: s.now(), Scheme: req.Scheme}
 	hash := req.Scheme.Hash()
 	if req.Parts == nil {
 		summary, err := tbs.Parse(req.Message, rules)
 		if err != nil || hash == 0 {
-			return summary, req.Message, err
+			return summary, req.Message, req.Message, err
 		}
-		return summary, digest(hash, req.Message), nil
+		return summary, digest(hash, req.Message), req.Message, nil
 	}
 	if len(req.Message) > 0 {
-		return nil, nil, wire.Errorf(wire.Invalid, "a message comes whole or in parts, not both")
+		return nil, nil, nil, wire.Errorf(wire.Invalid, "a message comes whole or in parts, not both")
+	}
+	from, held := req.Parts, &bounded{limit: MaxWhole, why: "for a scheme without a hash"}
+	if keep {
+		held.limit, held.why = approval.MaxMessage, "that waits for approval"
+	}
+	if keep || hash == 0 {
+		from = io.TeeReader(from, held)
 	}
 	if hash == 0 {
-		var whole bytes.Buffer
-		summary, err := tbs.Read(io.TeeReader(req.Parts, &bounded{&whole}), rules)
-		return summary, whole.Bytes(), err
+		summary, err := tbs.Read(from, rules)
+		return summary, held.Bytes(), held.Bytes(), err
 	}
 	h := hash.New()
-	summary, err := tbs.Read(io.TeeReader(req.Parts, h), rules)
-	return summary, h.Sum(nil), err
+	summary, err := tbs.Read(io.TeeReader(from, h), rules)
+	return summary, h.Sum(nil), held.Bytes(), err
 }
 
 func digest(hash crypto.Hash, message []byte) []byte {
@@ -167,14 +186,18 @@ func digest(hash crypto.Hash, message []byte) []byte {
 	return h.Sum(nil)
 }
 
-// bounded holds what it is given up to MaxWhole.
-type bounded struct{ held *bytes.Buffer }
+// bounded holds what it is given up to a limit.
+type bounded struct {
+	bytes.Buffer
+	limit int
+	why   string
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.held.Len()+len(p) > MaxWhole {
-		return 0, wire.Errorf(wire.Invalid, "a message for a scheme without a hash may have %d octets", MaxWhole)
+	if b.Len()+len(p) > b.limit {
+		return 0, wire.Errorf(wire.Invalid, "a message %s may have %d octets", b.why, b.limit)
 	}
-	return b.held.Write(p)
+	return b.Buffer.Write(p)
 }
 
 // notSigned turns a refusal of the message into the answer: malformed bytes are

@@ -11,6 +11,7 @@ import (
 type State struct {
 	Grants      *grant.Table
 	WorkerUsers map[uint32]bool // users of their own that workers run as
+	Approval    Approval        // what people have to approve
 	managedkey.Built
 }
 

@@ -126,3 +126,27 @@ managed_key "awskms" "cloud-pq" {
   key_type           = "ml-dsa-65"
   allow_generate_key = true
 }
+
+approver "alice" {
+  keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJL0fvIkzGVu5KjDnSl3NkYnd+5q1H/cRvBBLyVQmuNa alice"]
+}
+
+approver "bob" {
+  keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFZcu9NMOmrDVrW1rMvn+UvDTzmnvd5nBQqyn5CqlPCb bob"]
+}
+
+managed_key "pkcs11" "offline-root" {
+  library     = "softhsm"
+  token_label = "root"
+  pin         = "env:ROOT_PIN"
+  key_label   = "root"
+  mechanism   = "0x1041"
+  curve       = "P384"
+
+  approval {
+    quorum    = 2
+    approvers = ["alice", "bob"]
+    sign      = ["certificate", "crl"]
+    expires   = "24h"
+  }
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/approval"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// longestFile bounds what is read as a signature.
+const longestFile = 16 << 10
+
+func approvalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "address", Usage: "hsmd's socket, a `PATH`", Value: config.DefaultHSMDSocket},
+		&cli.StringFlag{Name: "format", Usage: "table or json", Value: "table"},
+	}
+}
+
+func approvalsCommand() *cli.Command {
+	return &cli.Command{
+		Name:   "approvals",
+		Usage:  "show what waits for approval, in words",
+		Flags:  approvalFlags(),
+		Action: asking(0, listApprovals),
+	}
+}
+
+func approveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "approve",
+		Usage:     "approve one message that waits",
+		ArgsUsage: "ID",
+		Description: "First look at it, then sign the statement with your SSH key, then hand the signature in:\n\n" +
+			"   hsmd approvals\n" +
+			"   hsmd approve -statement ID > statement\n" +
+			"   ssh-keygen -Y sign -n " + approval.Namespace + " -f ~/.ssh/id_ed25519 statement\n" +
+			"   hsmd approve -signature=statement.sig ID\n\n" +
+			"The signing can be done on another machine. With -bytes the bytes themselves are written, as DER:\n" +
+			"their SHA-256 is in the statement.",
+		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "statement", Usage: "write the text that is to be signed"},
+			&cli.BoolFlag{Name: "bytes", Usage: "write the bytes that the key would sign"},
+			&cli.StringFlag{Name: "signature", Usage: "the `FILE` that ssh-keygen -Y sign wrote, or - for standard input"},
+		}, approvalFlags()...),
+		Action: func(c *cli.Context) error {
+			asked := 0
+			for _, flag := range []string{"statement", "bytes", "signature"} {
+				if c.IsSet(flag) {
+					asked++
+				}
+			}
+			if asked != 1 {
+				return fail("hsmd approve needs one of -statement, -bytes and -signature=FILE; try %q", c.Command.HelpName+" -h")
+			}
+			if !c.IsSet("signature") {
+				return asking(1, func(q *question) error { return showWaiting(q, c.Bool("bytes")) })(c)
+			}
+			signature, err := readSignature(c.String("signature"))
+			if err != nil {
+				return fail("%v", err)
+			}
+			return asking(1, func(q *question) error { return approve(q, signature) })(c)
+		},
+	}
+}
+
+func readSignature(name string) (string, error) {
+	from := io.Reader(os.Stdin)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		from = f
+	}
+	text, err := io.ReadAll(io.LimitReader(from, longestFile+1))
+	if err == nil && len(text) > longestFile {
+		err = fmt.Errorf("%s is longer than a signature", name)
+	}
+	return string(text), err
+}
+
+func listApprovals(q *question) error {
+	answer, err := q.Approvals(q.ctx, &wire.ApprovalsRequest{})
+	if err != nil {
+		return err
+	}
+	if q.json {
+		return printJSON(q.out, answer.Waiting)
+	}
+	if len(answer.Waiting) == 0 {
+		_, err := fmt.Fprintln(q.out, "Nothing waits for approval.")
+		return err
+	}
+	for _, w := range answer.Waiting {
+		if err := printWaiting(q.out, &w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printWaiting(out io.Writer, w *wire.Waiting) error {
+	given := "nobody yet"
+	if len(w.Given) > 0 {
+		given = strings.Join(w.Given, ", ")
+	}
+	state := "waits"
+	if len(w.Given) >= w.Quorum {
+		state = "is approved, and may be signed"
+	}
+	_, err := fmt.Fprintf(out, "%s %s until %s\n  key %s, asked by user %d (%s) at %s\n", w.ID, state,
+		time.Unix(w.Until, 0).UTC().Format(time.RFC3339), w.Key, w.UID, w.Context, time.Unix(w.Asked, 0).UTC().Format(time.RFC3339))
+	for _, line := range w.Words {
+		fmt.Fprintf(out, "    %s\n", line)
+	}
+	fmt.Fprintf(out, "  approved by %s; %d people are needed\n\n", given, w.Quorum)
+	return err
+}
+
+func showWaiting(q *question, octets bool) error {
+	answer, err := q.Approvals(q.ctx, &wire.ApprovalsRequest{})
+	if err != nil {
+		return err
+	}
+	for _, w := range answer.Waiting {
+		if w.ID != q.name {
+			continue
+		}
+		if !octets {
+			_, err := io.WriteString(q.out, w.Statement)
+			return err
+		}
+		if w.Message == nil {
+			return fail("so much waits that the bytes of %q were left out; approve what came before", q.name)
+		}
+		_, err := q.out.Write(w.Message)
+		return err
+	}
+	return cli.Exit(fmt.Sprintf("hsmd: nothing waits under %q", q.name), exitServer)
+}
+
+func approve(q *question, signature string) error {
+	answer, err := q.Approve(q.ctx, &wire.ApproveRequest{ID: q.name, Signature: signature})
+	if err != nil {
+		return err
+	}
+	if q.json {
+		return printJSON(q.out, answer)
+	}
+	missing := answer.Quorum - len(answer.Given)
+	if missing > 0 {
+		_, err = fmt.Fprintf(q.out, "Approved by %s. %d more people are needed.\n", answer.Approver, missing)
+	} else {
+		_, err = fmt.Fprintf(q.out, "Approved by %s. It may be signed now: whoever asked for it has to ask again.\n", answer.Approver)
+	}
+	return err
+}

@@ -1,0 +1,137 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hsmpki/hsmpki/hsmd/approval"
+	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/tbs"
+	"github.com/hsmpki/hsmpki/wire"
+)
+
+// askAgain is when whoever waits for approval should ask again.
+const askAgain = 10 * time.Second
+
+// maxListed is how many octets of messages one answer to Approvals has.
+const maxListed = wire.MaxAnswer / 2
+
+// Approval is what the configuration says of approval.
+type Approval struct {
+	Keys map[string]*approval.Rule // of keys in the configuration, by name
+	Wire *approval.Rule            // of all other keys
+}
+
+// rule gives the rule for a key, nil for none.
+func (a *Approval) rule(k *managedkey.Key) *approval.Rule {
+	if isConfigured(k) {
+		return a.Keys[k.Name()]
+	}
+	return a.Wire
+}
+
+// ruleOf gives the rule for a key pair, whatever name it is asked for by: of
+// several the one that asks for the most people.
+func (s *State) ruleOf(spki []byte) *approval.Rule {
+	var found *approval.Rule
+	for _, k := range s.Keys.All() {
+		public := k.Last()
+		if public == nil || string(public.ID[:]) != string(spki) {
+			continue
+		}
+		if r := s.Approval.rule(k); r != nil && (found == nil || r.Quorum > found.Quorum) {
+			found = r
+		}
+	}
+	return found
+}
+
+// ruleFor gives the rule for what waits: that of its key pair, or of the name as
+// long as the key pair was not looked for.
+func (s *State) ruleFor(r *approval.Request) *approval.Rule {
+	if found := s.ruleOf(r.SPKI); found != nil {
+		return found
+	}
+	if k := s.Keys.Lookup(r.Key); k != nil && k.Last() == nil {
+		return s.Approval.rule(k)
+	}
+	return nil
+}
+
+// approved holds back what people have not approved. message is the whole of
+// what is to be signed.
+func (c *session) approved(k *managedkey.Key, rule *approval.Rule, public *managedkey.Public, req *wire.SignRequest, summary *tbs.Summary, message []byte) error {
+	if !rule.Needs(summary.Kind.String()) {
+		return nil
+	}
+	status, err := c.srv.approvals.Ask(rule, approval.Request{
+		UID: c.peer.UID, Key: k.Name(), SPKI: public.ID[:], Scheme: req.Scheme.String(), Kind: summary.Kind.String(),
+		Message: message, Words: approval.Words(summary.Kind.String(), message), Context: shorten(req.Context),
+	})
+	switch {
+	case errors.Is(err, approval.ErrFull):
+		return &wire.Error{Code: wire.Busy, RetryAfter: time.Minute, Message: err.Error()}
+	case err != nil:
+		return wire.Errorf(wire.Internal, "approval: %v", err)
+	case status.Approved():
+		c.srv.log.Info("an approved message is signed", "id", status.ID, "key", k.Name(), "approvers", status.Given, "uid", c.peer.UID)
+		return nil
+	}
+	c.srv.log.Info("waits for approval", "id", status.ID, "key", k.Name(), "kind", status.Kind, "uid", c.peer.UID,
+		"given", len(status.Given), "quorum", status.Quorum, "until", status.Until)
+	out := wire.Errorf(wire.Pending, "key %q: approval %s of %d people is waited for until %s; given are %d (hsmd approvals)",
+		k.Name(), status.ID, status.Quorum, status.Until.Format(time.RFC3339), len(status.Given))
+	out.ID, out.Until, out.RetryAfter = status.ID, status.Until, askAgain
+	return out
+}
+
+// Approvals lists what waits of the keys for which the peer may approve.
+func (c *session) Approvals(_ context.Context, _ *wire.ApprovalsRequest) (*wire.ApprovalsResponse, error) {
+	state, g := c.now()
+	if !g.Has(grant.Approve) {
+		return nil, c.refused(grant.Approve, "")
+	}
+	waiting, err := c.srv.approvals.List(state.ruleFor)
+	if err != nil {
+		return nil, wire.Errorf(wire.Internal, "approval: %v", err)
+	}
+	answer, listed := &wire.ApprovalsResponse{}, 0
+	for _, s := range waiting {
+		if !g.Allows(grant.Approve, s.Key) {
+			continue
+		}
+		w := wire.Waiting{ID: s.ID, Key: s.Key, Kind: s.Kind, Words: s.Words, UID: s.UID, Context: s.Context,
+			Asked: s.Asked.Unix(), Until: s.Until.Unix(), Given: s.Given, Quorum: s.Quorum, Statement: s.Statement()}
+		if listed += len(s.Message); listed <= maxListed {
+			w.Message = s.Message
+		}
+		answer.Waiting = append(answer.Waiting, w)
+	}
+	return answer, nil
+}
+
+// Approve adds a person's approval. Who carries it here does not matter but for
+// the grant: the signature is what counts.
+func (c *session) Approve(_ context.Context, req *wire.ApproveRequest) (*wire.ApproveResponse, error) {
+	state, g := c.now()
+	if !g.Has(grant.Approve) {
+		return nil, c.refused(grant.Approve, "")
+	}
+	name, status, err := c.srv.approvals.Approve(req.ID, req.Signature, state.ruleFor, func(name string, s *approval.Status) error {
+		if !g.Allows(grant.Approve, s.Key) {
+			return approval.ErrUnknown
+		}
+		c.srv.log.Info("approved", "id", s.ID, "key", s.Key, "kind", s.Kind, "approver", name, "given", len(s.Given), "quorum", s.Quorum, "uid", c.peer.UID)
+		return nil
+	})
+	switch {
+	case errors.Is(err, approval.ErrUnknown):
+		return nil, wire.Errorf(wire.UnknownKey, "nothing waits under %q", shorten(req.ID))
+	case err != nil:
+		c.srv.quiet.warn("an approval was refused", "id", shorten(req.ID), "uid", c.peer.UID, "reason", err.Error())
+		return nil, wire.Errorf(wire.Denied, "%v", err)
+	}
+	return &wire.ApproveResponse{Approver: name, Given: status.Given, Quorum: status.Quorum}, nil
+}
