@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,22 @@ func approvalOf(cfg *config.HSMD) (*server.Approval, error) {
 		out.Wire = rule(cfg.WireKeys.Approval)
 	}
 	return out, errors.Join(faults...)
+}
+
+// approvalRules say what has to be approved, and by whom.
+func approvalRules(cfg *config.HSMD) (all []config.Rule) {
+	for _, a := range cfg.Approvers {
+		all = append(all, config.Rule{Subject: fmt.Sprintf("approver %q", a.Name), Text: "approves with " + strings.Join(a.Keys, ", ")})
+	}
+	for _, k := range cfg.ManagedKeys {
+		if k.Approval != nil {
+			all = append(all, config.Rule{Subject: fmt.Sprintf("approval of managed_key %q", k.Name), Text: describeApproval(k.Approval)})
+		}
+	}
+	if w := cfg.WireKeys; w != nil && w.Approval != nil {
+		all = append(all, config.Rule{Subject: "approval of keys of wire_keys", Text: describeApproval(w.Approval)})
+	}
+	return all
 }
 
 // describeApproval says what has to be approved, for the log and hsmd check.

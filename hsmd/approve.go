@@ -159,7 +159,7 @@ func approve(q *question, signature string) error {
 	}
 	missing := answer.Quorum - len(answer.Given)
 	if missing > 0 {
-		_, err = fmt.Fprintf(q.out, "Approved by %s. %d more people are needed.\n", answer.Approver, missing)
+		_, err = fmt.Fprintf(q.out, "Approved by %s. Approvals still needed: %d.\n", answer.Approver, missing)
 	} else {
 		_, err = fmt.Fprintf(q.out, "Approved by %s. It may be signed now: whoever asked for it has to ask again.\n", answer.Approver)
 	}

@@ -123,6 +123,12 @@ func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 			fmt.Fprintln(out, " ", describeInternalKeys(cfg.InternalKeys))
 		}
 	}
+	if rules := approvalRules(cfg); len(rules) > 0 {
+		fmt.Fprintln(out, "\nApproval")
+		for _, r := range rules {
+			fmt.Fprintf(out, "  %s: %s\n", r.Subject, r.Text)
+		}
+	}
 	if len(cfg.Libraries) > 0 {
 		fmt.Fprintln(out, "\nLibraries")
 	}

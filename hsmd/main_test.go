@@ -55,8 +55,9 @@ func TestUsage(t *testing.T) {
 		{"key list -format=xml", 1, "", "must be table or json"},
 		{"audit verify -config=x", 1, "", "not built yet"},
 		{"audit", 0, "verify", ""},
-		{"approve", 1, "", "not built yet"},
-		{"approve 17", 1, "", "not built yet"},
+		{"approve", 1, "", "needs one of -statement, -bytes and -signature"},
+		{"approve -statement -bytes 17", 1, "", "needs one of -statement, -bytes and -signature"},
+		{"approve -signature=/nowhere/x 17", 1, "", "/nowhere/x"},
 	} {
 		code, out, errOut := hsmdRun(strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errOut, c.errOut) || c.code != 0 && out != "" {

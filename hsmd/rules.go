@@ -30,19 +30,9 @@ func rules(cfg *config.HSMD, state *server.State) []config.Rule {
 	for _, k := range state.Keys.All() {
 		all = append(all, config.Rule{Subject: fmt.Sprintf("managed_key %q", k.Name()), Text: describeKey(k), Hidden: config.Hide(definitionsOf(k))})
 	}
-	for _, k := range cfg.ManagedKeys {
-		if k.Approval != nil {
-			all = append(all, config.Rule{Subject: fmt.Sprintf("approval of managed_key %q", k.Name), Text: describeApproval(k.Approval)})
-		}
-	}
-	for _, a := range cfg.Approvers {
-		all = append(all, config.Rule{Subject: fmt.Sprintf("approver %q", a.Name), Text: "approves with " + listed(a.Keys)})
-	}
+	all = append(all, approvalRules(cfg)...)
 	if cfg.WireKeys != nil {
 		all = append(all, config.Rule{Subject: "wire_keys", Text: describeWireKeys(cfg.WireKeys)})
-		if cfg.WireKeys.Approval != nil {
-			all = append(all, config.Rule{Subject: "approval of keys of wire_keys", Text: describeApproval(cfg.WireKeys.Approval)})
-		}
 	}
 	if cfg.InternalKeys != nil {
 		all = append(all, config.Rule{Subject: "internal_keys", Text: describeInternalKeys(cfg.InternalKeys), Hidden: config.Hide(state.Internal.Token())})

@@ -23,6 +23,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
+	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 )
@@ -119,7 +120,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 		return err
 	}
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Policies: policies, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
+		Mounts: table, Keys: keys, Policies: policies, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})
 	if err != nil {
 		return err

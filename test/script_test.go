@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,6 +28,8 @@ import (
 //	addtoken LABEL   one more token
 //	kms ...          AWS KMS, which is at $KMS_URL (see kmsCommand)
 //	check            the invariant, now
+//	readkey VAR FILE $VAR is the file's line from now on
+//	capture VAR PATTERN  $VAR is what its group matches in the last output
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(scripts) == 0 {
@@ -69,11 +72,25 @@ func runScript(t *testing.T, script string) {
 			"config":   func(ts *testscript.TestScript, _ bool, args []string) { configCommand(ts, t, pair, args) },
 			"addtoken": func(_ *testscript.TestScript, _ bool, args []string) { pair.Token.Add(t, args[0]) },
 			"kms":      func(ts *testscript.TestScript, _ bool, args []string) { kmsCommand(ts, kms, args) },
-			"check":    func(*testscript.TestScript, bool, []string) { check.CA(t, pair) },
+			"readkey": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+			},
+			"capture": func(ts *testscript.TestScript, _ bool, args []string) { capture(ts, args) },
+			"check":   func(*testscript.TestScript, bool, []string) { check.CA(t, pair) },
 		},
 	})
 	check.CA(t, pair)
 	check.NoSecrets(t, pair, []byte(fakekms.SecretKey))
+}
+
+// capture sets a variable to what a pattern's group matches in what the last
+// program printed.
+func capture(ts *testscript.TestScript, args []string) {
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("capture: %q matches nothing", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // kmsCommand asks the AWS KMS of the tests what it was asked for, or has it go

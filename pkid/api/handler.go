@@ -11,11 +11,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
+	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -36,6 +38,7 @@ type Config struct {
 	Mounts   *mounts.Table
 	Keys     Keys
 	Policies *policy.Table
+	Pending  *pending.Table
 
 	// Settings are those in force at first.
 	Settings Settings
@@ -63,12 +66,13 @@ type Handler struct {
 	sys, pki []route
 	started  time.Time
 	settings atomic.Pointer[Settings]
+	polling  sync.Mutex // one poll of what waits for approval at a time
 }
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Log == nil {
-		return nil, errors.New("api: mounts, keys, policies and log are needed")
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Pending == nil || cfg.Log == nil {
+		return nil, errors.New("api: mounts, keys, policies, pending and log are needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

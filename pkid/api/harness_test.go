@@ -18,6 +18,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
+	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 	"github.com/hsmpki/hsmpki/test/daemon"
@@ -69,7 +70,7 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	must(t, err)
 	policies, err := policy.Open(t.Context(), state)
 	must(t, err)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)
 
 	dir, err := os.MkdirTemp("", "api-") // short: the path of a socket has to be

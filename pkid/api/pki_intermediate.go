@@ -6,9 +6,9 @@ import (
 )
 
 var intermediateRoutes = []route{
-	{pattern: "intermediate/generate/:exported", help: "Generate a CSR for an intermediate CA", ops: one(update, pkiGenerateIntermediate)},
-	{pattern: "issuers/generate/intermediate/:exported", help: "Generate a CSR for an intermediate CA", ops: one(update, pkiGenerateIntermediate)},
-	{pattern: "intermediate/cross-sign", help: "Generate a CSR to have an existing key signed by another CA", ops: one(update, pkiCrossSign)},
+	{pattern: "intermediate/generate/:exported", help: "Generate a CSR for an intermediate CA", waits: true, ops: one(update, pkiGenerateIntermediate)},
+	{pattern: "issuers/generate/intermediate/:exported", help: "Generate a CSR for an intermediate CA", waits: true, ops: one(update, pkiGenerateIntermediate)},
+	{pattern: "intermediate/cross-sign", help: "Generate a CSR to have an existing key signed by another CA", waits: true, ops: one(update, pkiCrossSign)},
 	{pattern: "intermediate/set-signed", help: "Import the signed certificate of an intermediate CA", ops: one(update, pkiImportCertificates)},
 }
 

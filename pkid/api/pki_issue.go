@@ -8,13 +8,13 @@ import (
 
 var issueRoutes = []route{
 	{pattern: "issuer/:issuer_ref/issue/:role", help: "Issue a certificate with a new key", ops: one(update, pkiIssue)},
-	{pattern: "issuer/:issuer_ref/sign/:role", help: "Sign a CSR", ops: one(update, pkiSign)},
-	{pattern: "issuer/:issuer_ref/sign-verbatim", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
-	{pattern: "issuer/:issuer_ref/sign-verbatim/:role", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
+	{pattern: "issuer/:issuer_ref/sign/:role", help: "Sign a CSR", waits: true, ops: one(update, pkiSign)},
+	{pattern: "issuer/:issuer_ref/sign-verbatim", help: "Sign a CSR as it is", waits: true, ops: one(update, pkiSignVerbatim)},
+	{pattern: "issuer/:issuer_ref/sign-verbatim/:role", help: "Sign a CSR as it is", waits: true, ops: one(update, pkiSignVerbatim)},
 	{pattern: "issue/:role", help: "Issue a certificate with a new key", ops: one(update, pkiIssue)},
-	{pattern: "sign/:role", help: "Sign a CSR", ops: one(update, pkiSign)},
-	{pattern: "sign-verbatim", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
-	{pattern: "sign-verbatim/:role", help: "Sign a CSR as it is", ops: one(update, pkiSignVerbatim)},
+	{pattern: "sign/:role", help: "Sign a CSR", waits: true, ops: one(update, pkiSign)},
+	{pattern: "sign-verbatim", help: "Sign a CSR as it is", waits: true, ops: one(update, pkiSignVerbatim)},
+	{pattern: "sign-verbatim/:role", help: "Sign a CSR as it is", waits: true, ops: one(update, pkiSignVerbatim)},
 }
 
 // pkiIssue serves issue/:role.
@@ -74,7 +74,7 @@ func (r *request) begin() (format, error) {
 }
 
 func (r *request) finish(req *ca.IssueRequest, encode format) (*answer, error) {
-	req.Role, req.RequestID, req.Requester = r.vars["role"], r.id, r.who.name
+	req.Role, req.RequestID, req.Requester, req.Draw = r.vars["role"], r.id, r.who.name, r.draw
 	if ref := r.vars["issuer_ref"]; ref != "" {
 		req.Issuer = ref
 	}

@@ -10,9 +10,9 @@ import (
 
 var rootRoutes = []route{
 	{pattern: "root", help: "Forget all issuers and keys of the mount", sudo: true, ops: one(delete, pkiDeleteRoot)},
-	{pattern: "root/generate/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
-	{pattern: "issuers/generate/root/:exported", help: "Generate a new root CA", ops: one(update, pkiGenerateRoot)},
-	{pattern: "root/rotate/:exported", help: "Generate the next root CA", ops: one(update, pkiRotateRoot)},
+	{pattern: "root/generate/:exported", help: "Generate a new root CA", waits: true, ops: one(update, pkiGenerateRoot)},
+	{pattern: "issuers/generate/root/:exported", help: "Generate a new root CA", waits: true, ops: one(update, pkiGenerateRoot)},
+	{pattern: "root/rotate/:exported", help: "Generate the next root CA", waits: true, ops: one(update, pkiRotateRoot)},
 	{pattern: "root/replace", help: "Make another issuer the default", ops: one(update, pkiReplaceRoot)},
 }
 
@@ -29,7 +29,7 @@ func (r *request) root(nameIfFree string) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &ca.RootRequest{IssuerName: p.String("issuer_name"), NameIfFree: nameIfFree}
+	req := &ca.RootRequest{IssuerName: p.String("issuer_name"), NameIfFree: nameIfFree, Draw: r.draw}
 	if req.Key, err = r.keyRequest(r.vars["exported"]); err != nil {
 		return nil, err
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 var signIntermediateRoutes = []route{
-	{pattern: "root/sign-intermediate", help: "Sign the CSR of an intermediate CA", ops: one(update, pkiSignIntermediate)},
-	{pattern: "issuer/:issuer_ref/sign-intermediate", help: "Sign the CSR of an intermediate CA", ops: one(update, pkiSignIntermediate)},
+	{pattern: "root/sign-intermediate", help: "Sign the CSR of an intermediate CA", waits: true, ops: one(update, pkiSignIntermediate)},
+	{pattern: "issuer/:issuer_ref/sign-intermediate", help: "Sign the CSR of an intermediate CA", waits: true, ops: one(update, pkiSignIntermediate)},
 	{pattern: "root/sign-self-issued", help: "Sign a self-issued CA certificate", sudo: true, ops: one(update, pkiSignSelfIssued)},
 	{pattern: "issuer/:issuer_ref/sign-self-issued", help: "Sign a self-issued CA certificate", ops: one(update, pkiSignSelfIssued)},
 }
@@ -39,7 +39,7 @@ func pkiSignIntermediate(_ *Handler, r *request) (*answer, error) {
 		return nil, err
 	}
 	out, err := r.mount.Authority.SignIntermediate(r.ctx, &ca.IntermediateRequest{
-		Issuer: r.signingIssuer(), CSR: csr, Wish: wish, RequestID: r.id, Requester: r.who.name,
+		Issuer: r.signingIssuer(), CSR: csr, Wish: wish, RequestID: r.id, Requester: r.who.name, Draw: r.draw,
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -34,6 +35,7 @@ type request struct {
 	body   []byte // of a route whose body is not parameters
 	header http.Header
 	who    identity
+	draw   ca.Draw // of a route that waits for approval
 }
 
 // answer is what a handler answers. The zero answer, like a nil one, is 204.

@@ -15,6 +15,7 @@ type route struct {
 	help     string // what ?help=1 answers
 	stranger bool   // answers without a token, too
 	sudo     bool   // needs this capability besides, as in Vault
+	waits    bool   // for approval: asked again it comes to the same bytes
 	body     int    // 0: parameters; else the octets that count of a body that is none
 	ops      map[operation]handlerFunc
 

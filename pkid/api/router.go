@@ -65,15 +65,14 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	case wantsHelp(req):
 		return &answer{bare: map[string]any{"help": rt.help, "see_also": nil, "openapi": nil}}, nil
 	}
-	handle := rt.ops[r.op]
-	if handle == nil {
+	if rt.ops[r.op] == nil {
 		return nil, vaultapi.Errorf(http.StatusMethodNotAllowed, "1 error occurred:\n\t* unsupported operation\n\n")
 	}
 	warnings, err := h.readParams(w, req, r, rt)
 	if err != nil {
 		return nil, err
 	}
-	a, err := handle(h, r)
+	a, err := h.perform(r, rt)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ func sysRoutes() []route {
 		{pattern: "sys/managed-keys/:type/:name/test/sign", help: "Signs with a managed key and verifies; makes the key where that is allowed.",
 			ops: map[operation]handlerFunc{update: testManagedKey}},
 
+		{pattern: "sys/approvals", help: "Lists the requests that wait for approval at hsmd.", ops: map[operation]handlerFunc{read: listApprovals, list: listApprovals}},
+		{pattern: "sys/approvals/:id", help: "Asks again for what waited for approval.", ops: map[operation]handlerFunc{read: readApproval, delete: deleteApproval}},
+
 		{pattern: "sys/hsm/status", help: "Tells how hsmd, its libraries and their tokens are.", ops: map[operation]handlerFunc{read: readHSMStatus}},
 
 		{pattern: "sys/policies/acl", help: "Lists the policies.", ops: map[operation]handlerFunc{read: listPolicies, list: listPolicies}},

@@ -23,6 +23,7 @@ type IssueRequest struct {
 	Verbatim  *role.Verbatim
 	RequestID string
 	Requester string // who asks, for the record
+	Draw      Draw
 }
 
 // Issued is a new certificate.
@@ -69,7 +70,8 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	out.Issuer = issuer
 
 	// Step 2: may it be? Names, times, usages, in Vault's order.
-	now := a.cfg.Now()
+	draw := req.Draw.or(a.cfg.Now)
+	now := draw.Now
 	terms := a.terms(now, issuer.Certificate, issuer.LeafNotAfter)
 	var template *issuance.Request
 	if req.Verbatim != nil {
@@ -91,6 +93,7 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	} else if err := a.cfg.GoodKeys.CheckLeaf(template.PublicKey); err != nil {
 		return nil, refuse("%s", err)
 	}
+	template.Serial = draw.Serial
 	prepared, err := issuer.issuance.Prepare(template, now)
 	if err != nil {
 		return nil, err

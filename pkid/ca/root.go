@@ -26,6 +26,7 @@ type RootRequest struct {
 	// NameIfFree is taken where there is no IssuerName, unless another issuer
 	// has it.
 	NameIfFree string
+	Draw       Draw
 }
 
 // Root is a new root.
@@ -47,7 +48,8 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 	if err := a.view.Load().freeIssuerName(req.IssuerName, ""); err != nil {
 		return nil, err
 	}
-	now := a.cfg.Now()
+	draw := req.Draw.or(a.cfg.Now)
+	now := draw.Now
 	template, warnings, err := req.Wish.Request(a.terms(now, nil, role.BeyondPermit))
 	if err != nil {
 		return nil, err
@@ -65,7 +67,8 @@ func (a *Authority) GenerateRoot(ctx context.Context, req *RootRequest) (*Root, 
 	warnings = append(warnings, more...)
 
 	// Step 3: the certificate, with the mount's URLs as they are for it.
-	id := newID()
+	id := draw.New
+	template.Serial = draw.Serial
 	template.PublicKey = key.hsm.Public
 	if template.URLs, more = a.view.Load().rootURLs(id); len(more) > 0 {
 		warnings = append(warnings, more...)

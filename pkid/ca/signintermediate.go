@@ -17,6 +17,7 @@ type IntermediateRequest struct {
 	Wish      *role.IntermediateWish
 	RequestID string
 	Requester string
+	Draw      Draw
 }
 
 // SignIntermediate certifies the CA whose CSR this is. The certificate is kept as
@@ -26,7 +27,8 @@ func (a *Authority) SignIntermediate(ctx context.Context, req *IntermediateReque
 	if err != nil {
 		return nil, err
 	}
-	now := a.cfg.Now()
+	draw := req.Draw.or(a.cfg.Now)
+	now := draw.Now
 	template, warnings, err := req.Wish.Request(req.CSR, a.terms(now, issuer.Certificate, req.Wish.Beyond(issuer.LeafNotAfter)))
 	if err != nil {
 		return nil, err
@@ -34,6 +36,7 @@ func (a *Authority) SignIntermediate(ctx context.Context, req *IntermediateReque
 	if err := a.goodKey(template.PublicKey); err != nil {
 		return nil, err
 	}
+	template.Serial = draw.Serial
 	prepared, err := issuer.issuance.PrepareCA(template, now)
 	if err != nil {
 		return nil, err

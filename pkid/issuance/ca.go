@@ -2,7 +2,6 @@ package issuance
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -18,6 +17,9 @@ import (
 type CARequest struct {
 	// Names has a subject that is not empty (RFC 5280, section 4.1.2.6).
 	Names
+
+	// Serial is the serial number, from NewSerial; nil: it is drawn.
+	Serial *big.Int
 
 	// PublicKey is the CA's key; a root's will also sign.
 	PublicKey crypto.PublicKey
@@ -85,7 +87,7 @@ func (req *CARequest) parts(now time.Time) (*caParts, error) {
 	if len(req.SubjectKeyID) > 0 {
 		keyID = req.SubjectKeyID
 	}
-	serial, err := newSerial(rand.Reader)
+	serial, err := serialOr(req.Serial)
 	return &caParts{subject, spki, keyID, serial}, err
 }
 

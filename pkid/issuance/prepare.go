@@ -2,7 +2,6 @@ package issuance
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -77,7 +76,7 @@ func (i *Issuer) Prepare(req *Request, now time.Time) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	serial, err := newSerial(rand.Reader)
+	serial, err := serialOr(req.Serial)
 	if err != nil {
 		return nil, err
 	}

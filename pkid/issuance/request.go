@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"math/big"
 	"net"
 	"net/url"
 	"time"
@@ -17,6 +18,9 @@ type Request struct {
 	Names
 
 	PublicKey crypto.PublicKey
+	// Serial is the serial number, from NewSerial; nil: it is drawn.
+	Serial *big.Int
+
 	// SubjectKeyID overrides the SHA-1 of the public key's bit string
 	// (RFC 5280, section 4.2.1.2, method 1).
 	SubjectKeyID []byte

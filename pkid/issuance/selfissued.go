@@ -2,7 +2,6 @@ package issuance
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"slices"
@@ -45,7 +44,7 @@ func (i *Issuer) PrepareSelfIssued(cert *x509.Certificate, sameKind bool, now ti
 	if err != nil {
 		return nil, err
 	}
-	serial, err := newSerial(rand.Reader)
+	serial, err := NewSerial()
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +12,20 @@ import (
 
 // serialOctets is how long a serial number is; RFC 5280, section 4.1.2.2 allows no more.
 const serialOctets = 20
+
+// NewSerial draws a serial number for a certificate that is to be prepared.
+func NewSerial() (*big.Int, error) { return newSerial(rand.Reader) }
+
+// serialOr is the serial number that a request brings, or one that is drawn.
+func serialOr(given *big.Int) (*big.Int, error) {
+	if given == nil {
+		return NewSerial()
+	}
+	if given.Sign() <= 0 || given.BitLen() > 8*serialOctets-1 {
+		return nil, errors.New("a serial number is positive, and of at most 159 bits")
+	}
+	return given, nil
+}
 
 // newSerial draws a positive serial number of 159 random bits.
 func newSerial(random io.Reader) (*big.Int, error) {

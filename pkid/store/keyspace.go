@@ -19,6 +19,12 @@ func Unmounted(uuid string) []byte { return []byte("unmounted/" + uuid) }
 // AllUnmounted bounds these marks.
 func AllUnmounted() (start, end []byte) { return bounds([]byte("unmounted/")) }
 
+// Pending is where a request lies that waits for approval.
+func Pending(id string) []byte { return []byte("pending/" + id) }
+
+// AllPending bounds them.
+func AllPending() (start, end []byte) { return bounds([]byte("pending/")) }
+
 // Policy is where the text of a policy lies.
 func Policy(name string) []byte { return []byte("policy/" + name) }
 
