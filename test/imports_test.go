@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"pkid/mounts":             {"pkid/vaultapi", "pkid/store", "pkid/hsm", "pkid/ca", "pkid/ocsp", "pkid/tidy", "pkid/goodkey"},
 	"pkid/tidy":               {"pkid/store", "pkid/inventory"},
 	"pkid/ca":                 {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/crl", "pkid/issuance", "pkid/chain", "pkid/lint", "pkid/role", "pkid/ocsp", "pkid/hsm", "pkid/goodkey", "wire"},
-	"pkid/crl":                {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/issuance"},
+	"pkid/crl":                {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/issuance", "wire"},
 	"pkid/inventory":          {"pkid/store", "pkid/issuance"},
 	"pkid/ocsp":               {"pkid/issuance", "wire"},
 	"pkid/role":               {"pkid/vaultapi", "pkid/issuance", "pkid/lint"},

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
@@ -26,10 +27,12 @@ func (h *Handler) perform(r *request, rt *route) (*answer, error) {
 	}
 	a, err := rt.ops[r.op](h, r)
 	waits, is := errors.AsType[*wire.Error](err)
-	if !is || waits.Code != wire.Pending || r.mount == nil || r.mount.Authority == nil {
+	switch {
+	case !is || waits.Code != wire.Pending || r.mount == nil || r.mount.Authority == nil:
 		return a, err
-	}
-	if !rt.waits {
+	case strings.Contains(rt.pattern, "crl/rotate"): // which comes to the same list by itself
+		return nil, err
+	case !rt.waits:
 		return nil, vaultapi.BadRequest("%s. A request of this path cannot wait for it: what it makes beside the signature would be another the next time (for a certificate, sign a CSR)", waits.Message)
 	}
 	return h.wait(r, waits)

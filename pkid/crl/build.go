@@ -14,6 +14,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+	"github.com/hsmpki/hsmpki/wire"
 )
 
 // errOvertaken ends a build whose number was taken over: another process has
@@ -59,6 +60,9 @@ func (u *Updater) build(ctx context.Context, g inventory.Group, kind Kind) error
 	// the way.
 	a.parts = &parts{store: u.cfg.Store, ctx: ctx, key: a.key, ours: a.ours}
 	if err := u.cfg.Store.View(ctx, a.sign); err != nil {
+		if errors.Is(err, wire.Pending) {
+			err = errors.Join(err, u.cfg.Store.Update(ctx, a.hold))
+		}
 		return err
 	}
 
@@ -104,6 +108,14 @@ func (a *assembly) begin(tx store.Tx) error {
 			return err
 		}
 	}
+	changes, err := a.u.inventory.Changes(tx, a.g)
+	if err != nil {
+		return err
+	}
+	if waits := rec.waiting(a.kind, changes, a.u.cfg.Now()); waits != nil && waits.Disabled == a.config.Disable {
+		*a.list = *waits
+		return nil
+	}
 	*a.list = list{Disabled: a.config.Disable}
 	if a.kind == Complete {
 		if a.list.Generation, err = a.u.inventory.NextGeneration(tx, a.g); err != nil {
@@ -117,7 +129,17 @@ func (a *assembly) begin(tx store.Tx) error {
 	}
 	rec.Number++
 	a.list.Number = rec.Number
-	rec.Building = &building{a.kind, rec.Number}
+	rec.Building = &building{Kind: a.kind, Number: rec.Number}
+	return a.u.putRecord(tx, a.g, rec)
+}
+
+// hold keeps what the list is made of, for the time when it is approved.
+func (a *assembly) hold(tx store.Tx) error {
+	rec, err := a.ours(tx)
+	if err != nil {
+		return err
+	}
+	rec.Building.Waits = a.list
 	return a.u.putRecord(tx, a.g, rec)
 }
 
@@ -127,8 +149,10 @@ func (a *assembly) sign(r store.Reader) error {
 	if err != nil {
 		return err
 	}
-	a.list.ThisUpdate = a.u.cfg.Now().UTC().Truncate(time.Second)
-	a.list.NextUpdate = a.list.ThisUpdate.Add(a.config.Expiry.Duration)
+	if a.list.ThisUpdate.IsZero() { // else it waits for approval
+		a.list.ThisUpdate = a.u.cfg.Now().UTC().Truncate(time.Second)
+		a.list.NextUpdate = a.list.ThisUpdate.Add(a.config.Expiry.Duration)
+	}
 	request := &issuance.RevocationList{
 		Number: new(big.Int).SetUint64(a.list.Number), ThisUpdate: a.list.ThisUpdate, NextUpdate: a.list.NextUpdate, Algorithm: a.signing.Algorithm,
 	}

@@ -39,6 +39,22 @@ type record struct {
 type building struct {
 	Kind   Kind   `json:"kind"`
 	Number uint64 `json:"number"`
+	// Waits is the list where people have to approve its signature: the next
+	// build has to come to the same bytes.
+	Waits *list `json:"waits,omitempty"`
+}
+
+// waiting gives the list of a kind that waits for approval, if it would still be
+// the same and is of use: nothing was revoked since, and it has not ended.
+func (r *record) waiting(kind Kind, changes int64, now time.Time) *list {
+	b := r.Building
+	if b == nil || b.Waits == nil || b.Kind != kind || b.Number != r.Number || b.Waits.Changes != changes || !now.Before(b.Waits.NextUpdate) {
+		return nil
+	}
+	if kind == Delta && (r.Complete == nil || r.Complete.Number != b.Waits.Base) {
+		return nil
+	}
+	return b.Waits
 }
 
 // list is one signed list. Its DER lies in parts beside the record.
