@@ -26,6 +26,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
+	"github.com/hsmpki/hsmpki/pkid/token"
 )
 
 // gcPercent is how much the heap may grow between two collections, unless GOGC
@@ -119,8 +120,13 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
+	tokens, err := token.Open(ctx, token.Config{Store: state, Now: time.Now, Log: log})
+	if err != nil {
+		return err
+	}
+	defer tokens.Close()
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Policies: policies, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
+		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
+	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	Mounts   *mounts.Table
 	Keys     Keys
 	Policies *policy.Table
+	Tokens   *token.Store
 	Pending  *pending.Table
 
 	// Settings are those in force at first.
@@ -71,8 +73,8 @@ type Handler struct {
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Pending == nil || cfg.Log == nil {
-		return nil, errors.New("api: mounts, keys, policies, pending and log are needed")
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Pending == nil || cfg.Log == nil {
+		return nil, errors.New("api: mounts, keys, policies, tokens, pending and log are needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -21,6 +21,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
+	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/test/daemon"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 )
@@ -70,7 +71,10 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	must(t, err)
 	policies, err := policy.Open(t.Context(), state)
 	must(t, err)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
+	tokens, err := token.Open(t.Context(), token.Config{Store: state, Now: time.Now, Log: log})
+	must(t, err)
+	t.Cleanup(tokens.Close)
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)
 
 	dir, err := os.MkdirTemp("", "api-") // short: the path of a socket has to be

@@ -41,6 +41,7 @@ type request struct {
 // answer is what a handler answers. The zero answer, like a nil one, is 204.
 type answer struct {
 	data     map[string]any
+	auth     *auth // a token that was made or renewed
 	warnings []string
 	status   int // 0: 200, or 204 when there is nothing to say
 

@@ -38,14 +38,7 @@ func (k Keyspace) ByName(name string) Index { return k.key("index/name/" + name 
 
 // Names bounds the keys of all names that begin so, whatever their times.
 func (k Keyspace) Names(prefix string) (start, end []byte) {
-	start = k.key("index/name/" + prefix)
-	end = k.key("index/name/" + prefix)
-	for i := len(end) - 1; ; i-- {
-		if end[i] < 0xff {
-			end[i]++
-			return start, end[:i+1]
-		}
-	}
+	return below(k.key("index/name/" + prefix))
 }
 
 // ByRevocation is the index of revoked certificates, stored or not, by their
