@@ -41,6 +41,7 @@ func TestDefaults(t *testing.T) {
 	h := loadHSMD(t, "hsmd-two-lines.hcl")
 	equal(t, "state_dir", h.StateDir, "/var/lib/hsmd")
 	equal(t, "state_key", h.StateKey.IsSet(), false)
+	equal(t, "audit_log", h.AuditLog, "/var/lib/hsmd/audit.log")
 	equal(t, "log_level", h.LogLevel, slog.LevelInfo)
 	equal(t, "listeners", len(h.Listeners), 1)
 	equal(t, "address", h.Listeners[0].Address, "/run/hsmd/hsmd.sock")
@@ -57,6 +58,7 @@ func TestDefaults(t *testing.T) {
 
 func TestHSMD(t *testing.T) {
 	c := loadHSMD(t, "hsmd-full.hcl")
+	equal(t, "audit_log", c.AuditLog, "/var/log/hsmd/audit.log")
 	equal(t, "log_level", c.LogLevel, slog.LevelDebug)
 	equal(t, "state_key", c.StateKey.Reference(), "file:/run/credentials/hsmd.service/state-key")
 	equal(t, "socket_user", c.Listeners[0].SocketUser, "0")

@@ -1,6 +1,9 @@
 package config
 
-import "log/slog"
+import (
+	"log/slog"
+	"path"
+)
 
 // Where hsmd keeps its state and listens when its file does not say.
 const (
@@ -22,8 +25,8 @@ type HSMD struct {
 	// key in StateDir, which then guards copies of a file, not of the folder.
 	StateKey Secret
 
-	// AuditLog (audit_log) is the path of the log of signatures. Default:
-	// audit.log in StateDir.
+	// AuditLog (audit_log) is the path of the log of signatures. Sealed segments of
+	// it lie beside it. Default: audit.log in StateDir.
 	AuditLog string
 
 	// LogLevel (log_level) is debug, info, warn or error. Default: info.
@@ -208,6 +211,9 @@ func (c *HSMD) fields(b *block) {
 }
 
 func (c *HSMD) defaults() {
+	if c.AuditLog == "" {
+		c.AuditLog = path.Join(c.StateDir, "audit.log")
+	}
 	if len(c.Listeners) == 0 {
 		c.Listeners = []Listener{{Type: "unix", Address: DefaultHSMDSocket, SocketMode: DefaultSocketMode, Place: c.Place}}
 	}

@@ -5,7 +5,6 @@ package config
 // a thing deletes its line.
 
 func (c *HSMD) refuseUnbuilt(src *source) {
-	src.notBuilt(c.Place, "audit_log")
 	if w := c.WireKeys; w != nil {
 		src.constraintsNotBuilt(w.Constraints)
 	}

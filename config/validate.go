@@ -50,7 +50,9 @@ func (c checker) unique(seen map[string]Place, attr, kind, name string, p Place)
 func (c *HSMD) validate(src *source) {
 	check := checker{src}
 	check.absolute(c.Place, "state_dir", c.StateDir)
-	check.absolute(c.Place, "audit_log", c.AuditLog)
+	if c.Place.Has("audit_log") {
+		check.absolute(c.Place, "audit_log", c.AuditLog)
+	}
 	if c.StateKey.IsSet() && c.StateKey.Reference() == "" {
 		check.faultf(c.Place, "state_key", `state_key must be a reference: "file:/path" or "env:NAME"`)
 	}

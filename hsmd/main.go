@@ -160,16 +160,3 @@ func configPath(c *cli.Context) (string, error) {
 	}
 	return c.String("config"), nil
 }
-
-func auditCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "audit",
-		Usage: "look after the log of signatures",
-		Subcommands: []*cli.Command{{
-			Name:   "verify",
-			Usage:  "verify the chain of the log (not built yet)",
-			Flags:  []cli.Flag{configFlag},
-			Action: func(*cli.Context) error { return fail("hsmd audit verify: the log of signatures is not built yet") },
-		}},
-	}
-}

@@ -91,6 +91,11 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	audit, err := openAudit(cfg, store, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, audit.Close()) }()
 
 	h := &hsmd{log: log, level: level, store: store, kms: awsKMS(log), started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
 	defer func() { h.workers.Close() }()
@@ -102,7 +107,7 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
-	if h.srv, err = server.New(server.Config{State: state, Store: store, Approvals: approvals, Version: version, Log: log, Now: time.Now}); err != nil {
+	if h.srv, err = server.New(server.Config{State: state, Store: store, Audit: audit, Approvals: approvals, Version: version, Log: log, Now: time.Now}); err != nil {
 		return err
 	}
 	config.LogChanges(log, nil, rules(cfg, state))

@@ -22,12 +22,13 @@ var mayImport = map[string][]string{
 	"config":        nil,
 
 	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config"},
-	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval"},
+	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval", "hsmd/auditlog"},
 	"hsmd/approval":    nil,
 	"hsmd/grant":       {"config", "wire/unixsock"},
 	"hsmd/tbs":         {"wire"},
 	"hsmd/managedkey":  {"config", "wire"},
 	"hsmd/responder":   nil,
+	"hsmd/auditlog":    nil,
 	"hsmd/worker":      {"wire", "wire/unixsock", "hsmd/confinement"},
 	"hsmd/confinement": nil,
 	"hsmd/pkcs11":      {"wire"},
@@ -83,6 +84,7 @@ var homes = map[string][]string{
 	"github.com/aws":                  {"hsmd/awskms"},
 	"github.com/jackc/pgx":            {},
 	"github.com/prometheus":           {},
+	"golang.org/x/mod":                {"hsmd/auditlog"},
 }
 
 // listed is what `go list` says of a package.

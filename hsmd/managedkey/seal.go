@@ -36,15 +36,20 @@ func newSealer(secret string) (*sealer, error) {
 		return nil, errors.New("state_key is shorter than 16 octets")
 	}
 	s := &sealer{secret: []byte(secret)}
-	block, err := aes.NewCipher(s.derive("hsmd keys 1"))
-	if err != nil {
-		return nil, err
-	}
-	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+	var err error
+	if s.aead, err = newGCM(s.derive("hsmd keys 1")); err != nil {
 		return nil, err
 	}
 	s.head = append([]byte(sealMagic), s.derive("hsmd key check 1")[:checkSize]...)
 	return s, nil
+}
+
+func newGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // derive gives 32 octets that are known to whoever has the state key.

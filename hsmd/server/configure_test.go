@@ -223,9 +223,10 @@ func TestStoredKeysUnderAnotherConfiguration(t *testing.T) {
 		other := start(t, strings.Replace(everything, old, next, 1))
 		h.store.Close()
 		other.store.Close()
+		h.audit.Close()
 		other.dir, other.token = h.dir, h.token
 		other.open()
-		h.store = other.store
+		h.store, h.audit = other.store, other.audit
 		all := must[*wire.DescribeResponse](t)(other.as(own).Describe(ctx, &wire.DescribeRequest{}))
 		for _, k := range all.Keys {
 			switch k.Definition.Name {

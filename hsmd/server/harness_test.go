@@ -25,6 +25,7 @@ import (
 	"crypto/x509/pkix"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
@@ -42,6 +43,7 @@ type hsmd struct {
 	t      *testing.T
 	srv    *server.Server
 	store  *managedkey.Store
+	audit  *auditlog.Log
 	token  *token
 	log    *syncBuffer
 	dir    string
@@ -109,6 +111,7 @@ func (h *hsmd) open() {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { store.Close() })
+	h.openAudit(log)
 	table, err := grant.NewTable(h.config.Clients, own)
 	if err != nil {
 		h.t.Fatal(err)
@@ -120,10 +123,37 @@ func (h *hsmd) open() {
 	}
 	state := &server.State{Grants: table, Built: *built}
 	h.store = store
-	h.srv, err = server.New(server.Config{State: state, Store: store, Version: "test", Log: log, Now: func() time.Time { return now }})
+	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Version: "test", Log: log, Now: func() time.Time { return now }})
 	if err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// openAudit opens the log of signatures, which ends with the test or a restart.
+func (h *hsmd) openAudit(log *slog.Logger) {
+	h.t.Helper()
+	if h.audit != nil {
+		if err := h.audit.Close(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.audit = openLog(h.t, h.dir, log, func() time.Time { return now })
+}
+
+// openLog opens a log of signatures for a test.
+func openLog(t *testing.T, dir string, log *slog.Logger, clock func() time.Time) *auditlog.Log {
+	t.Helper()
+	opened, err := auditlog.Open(auditlog.Config{Path: filepath.Join(dir, "audit.log"), Checkpoints: filepath.Join(dir, "audit-checkpoint"),
+		Seed: make([]byte, 32), Version: "test", Log: log, Now: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := opened.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return opened
 }
 
 func (h *hsmd) restart() {

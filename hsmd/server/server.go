@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/hsmd/approval"
+	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/confinement"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
@@ -33,6 +34,7 @@ import (
 type Config struct {
 	State *State
 	Store *managedkey.Store
+	Audit *auditlog.Log
 	// Approvals is what waits for approval. It may be missing where no key asks
 	// for it, now and after a reload.
 	Approvals *approval.Table
@@ -54,6 +56,7 @@ type Server struct {
 	changing  chan struct{} // held by who changes the state
 	era       atomic.Pointer[era]
 	store     *managedkey.Store
+	audit     *auditlog.Log
 	version   string
 	approvals *approval.Table
 	log       *slog.Logger
@@ -82,12 +85,12 @@ type connection struct {
 
 // New makes a Server.
 func New(c Config) (*Server, error) {
-	if c.State == nil || c.Store == nil || c.Log == nil || c.Now == nil {
-		return nil, errors.New("hsmd/server: Config lacks State, Store, Log or Now")
+	if c.State == nil || c.Store == nil || c.Audit == nil || c.Log == nil || c.Now == nil {
+		return nil, errors.New("hsmd/server: Config lacks State, Store, Audit, Log or Now")
 	}
 	s := &Server{
 		changing: make(chan struct{}, 1),
-		store:    c.Store, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
+		store:    c.Store, audit: c.Audit, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
 		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]held{},

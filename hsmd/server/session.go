@@ -66,7 +66,9 @@ func (g *granted) may(op grant.Operation, name string, k *managedkey.Key) bool {
 
 func (c *session) refused(op grant.Operation, name string) error {
 	c.srv.quiet.warn("refused by the grant", "uid", c.peer.UID, "pid", c.peer.PID, "operation", string(op), "key", shorten(name))
-	return wire.Errorf(wire.Denied, "hsmd's configuration gives user %d no %q on key %q", c.peer.UID, string(op), shorten(name))
+	err := wire.Errorf(wire.Denied, "hsmd's configuration gives user %d no %q on key %q", c.peer.UID, string(op), shorten(name))
+	c.refuse(name, "", err)
+	return err
 }
 
 func isConfigured(k *managedkey.Key) bool { return k.Source == wire.SourceConfig }

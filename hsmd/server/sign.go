@@ -79,6 +79,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	if delegate == nil {
 		rule = c.srv.state.Load().ruleOf(public.ID[:])
 	}
+	seen := see(req)
 	summary, signed, whole, err := c.srv.recognise(req, rule != nil)
 	if err != nil {
 		return nil, c.notSigned(k, req, stream.cause(err))
@@ -94,7 +95,14 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		}
 	}
 
-	// Step 6: the token's work, or hsmd's own.
+	// Step 6: the record of it, which becomes durable while the token works.
+	record, err := c.record(k, req, seen.entry(summary, signed))
+	if err != nil {
+		return nil, err
+	}
+
+	// Step 7: the token's work, or hsmd's own. Its signature leaves when the
+	// record is durable.
 	var answer []byte
 	if delegate != nil {
 		answer, err = c.srv.signAsResponder(k, delegate, signed)
@@ -103,7 +111,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	} else {
 		answer, err = c.srv.sign(ctx, k, public, req, signed)
 	}
-	if err != nil {
+	if err = record.ends(ctx, answer, err); err != nil {
 		return nil, err
 	}
 	if c.srv.log.Enabled(ctx, slog.LevelDebug) {
@@ -209,6 +217,7 @@ func (c *session) notSigned(k *managedkey.Key, req *wire.SignRequest, err error)
 		return err
 	}
 	c.srv.quiet.warn("not signed", "key", k.Name(), "uid", c.peer.UID, "context", shorten(req.Context), "reason", refusal.Error())
+	c.refuse(k.Name(), req.Context, refusal)
 	if refusal.Forbidden {
 		return wire.Errorf(wire.Denied, "%s", refusal)
 	}

@@ -125,7 +125,8 @@ func serveLibrary(t *testing.T, cfg *config.HSMD) (*wire.Client, *syncBuffer, *s
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Version: "test", Log: logger, Now: time.Now})
+	audit := openLog(t, t.TempDir(), logger, time.Now)
+	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Audit: audit, Version: "test", Log: logger, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 
+	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -40,8 +42,13 @@ func (c *session) Test(ctx context.Context, req *wire.TestRequest) (*wire.TestRe
 	if hash := scheme.Hash(); hash != 0 {
 		signed = digest(hash, message)
 	}
-	signature, err := c.srv.sign(ctx, k, public, &wire.SignRequest{Scheme: scheme, Message: message, Context: req.Context}, signed)
+	asked := &wire.SignRequest{SPKI: public.ID[:], Scheme: scheme, Message: message, Context: req.Context}
+	record, err := c.record(k, asked, &auditlog.Entry{Kind: auditlog.Test, SHA256: sha256.Sum256(message)})
 	if err != nil {
+		return nil, err
+	}
+	signature, err := c.srv.sign(ctx, k, public, asked, signed)
+	if err = record.ends(ctx, signature, err); err != nil {
 		return nil, err
 	}
 	c.srv.log.Info("tested", "key", k.Name(), "uid", c.peer.UID, "scheme", scheme.String(), "context", shorten(req.Context))

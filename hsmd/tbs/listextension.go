@@ -2,6 +2,7 @@ package tbs
 
 import (
 	"bytes"
+	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
 )
@@ -54,6 +55,21 @@ func listNumber(value []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return append([]byte{}, bytes.TrimLeft(body, "\x00")...), true
+}
+
+// Number is a CRL's number in decimal; "": the message has none.
+func (s *Summary) Number() string { return s.listNumber(idCRLNumber) }
+
+// Base is the number of the CRL that a delta CRL goes on from; "": it is none.
+func (s *Summary) Base() string { return s.listNumber(idDeltaCRLIndicator) }
+
+func (s *Summary) listNumber(id string) string {
+	value, ok := s.extension(id)
+	if !ok || s.Kind != RevocationList {
+		return ""
+	}
+	number, _ := listNumber(value) // checked when it was read
+	return new(big.Int).SetBytes(number).String()
 }
 
 // entryExtension checks one extension of an entry, as far as it is known here.

@@ -2,7 +2,6 @@ kms_library "pkcs11" {
   name    = "softhsm"
   library = "/usr/lib/softhsm/libsofthsm2.so"
 }
-audit_log = "/var/log/hsmd/audit.log"
 kms_library "pkcs11" {
   name    = "nss"
   library = "/usr/lib/softokn.so"

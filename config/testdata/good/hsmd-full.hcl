@@ -150,3 +150,5 @@ managed_key "pkcs11" "offline-root" {
     expires   = "24h"
   }
 }
+
+audit_log = "/var/log/hsmd/audit.log"

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/auditlog"
+	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+)
+
+// checkpointFile is the one of the state directory that says how long the log of
+// signatures was: a log that lies elsewhere is not lost together with it.
+func checkpointFile(cfg *config.HSMD) string { return filepath.Join(cfg.StateDir, "audit-checkpoint") }
+
+func openAudit(cfg *config.HSMD, store *managedkey.Store, log *slog.Logger) (*auditlog.Log, error) {
+	seed, err := store.AuditKey()
+	if err != nil {
+		return nil, err
+	}
+	return auditlog.Open(auditlog.Config{
+		Path: cfg.AuditLog, Checkpoints: checkpointFile(cfg), Seed: seed,
+		Version: version, Log: log, Now: time.Now,
+	})
+}
+
+func auditCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "audit",
+		Usage: "look after the log of signatures",
+		Subcommands: []*cli.Command{{
+			Name:  "verify",
+			Usage: "verify the log of signatures",
+			Description: "Reads all of the log, which hsmd may be writing, and wants each line to go on from the one before,\n" +
+				"the octets of certificates to be those that were recorded, the log to begin with its first line and to\n" +
+				"reach its last checkpoint. -config=FILE finds the log and its checkpoint as hsmd does; else give the\n" +
+				"path of the log that is written, beside which its sealed segments lie.",
+			ArgsUsage: "[AUDIT_LOG]",
+			Flags: []cli.Flag{
+				configFlag,
+				&cli.StringFlag{Name: "checkpoint", Usage: "the `FILE` of a checkpoint that the log has to reach"},
+				&cli.StringFlag{Name: "key", Usage: "the log's `VERIFIER` key, as noted elsewhere; else the one that the log names"},
+			},
+			Action: auditVerify,
+		}},
+	}
+}
+
+func auditVerify(c *cli.Context) error {
+	path, checkpoint := "", c.String("checkpoint")
+	if c.String("config") != "" {
+		file, err := configPath(c)
+		if err != nil {
+			return err
+		}
+		cfg, err := config.LoadHSMD(file)
+		if err != nil {
+			return fail("%v", err)
+		}
+		path = cfg.AuditLog
+		if checkpoint == "" {
+			checkpoint = checkpointFile(cfg)
+		}
+	} else {
+		args, err := arguments(c, 1)
+		if err != nil {
+			return err
+		}
+		path = args[0]
+	}
+	report, err := auditlog.Verify(path, checkpoint, c.String("key"))
+	if err != nil {
+		return fail("%s: %v", path, err)
+	}
+	showReport(c.App.Writer, path, report)
+	return nil
+}
+
+func showReport(out io.Writer, path string, r *auditlog.Report) {
+	fmt.Fprintf(out, "%s is whole: %d lines in %d segments, from %s to %s\n", path, r.Next, r.Segments,
+		r.Begin.Format(time.RFC3339), r.End.Format(time.RFC3339))
+	kinds := make([]string, 0, len(r.Kinds))
+	for kind, count := range r.Kinds {
+		kinds = append(kinds, fmt.Sprintf("  %s: %d", kind, count))
+	}
+	slices.Sort(kinds)
+	for _, k := range kinds {
+		fmt.Fprintln(out, k)
+	}
+	if n := len(r.Open); n > 0 {
+		fmt.Fprintf(out, "without an outcome, and so to be taken for signed: %d, the first is line %d\n", n, r.Open[0])
+	}
+	if r.Torn {
+		fmt.Fprintln(out, "the last line is not whole: it is being written, or a crash tore it, and hsmd will cut it off")
+	}
+	if r.Checkpoint > 0 {
+		fmt.Fprintf(out, "checkpoint: signed at %d lines\n", r.Checkpoint)
+	} else {
+		fmt.Fprintln(out, "checkpoint: none")
+	}
+	fmt.Fprintf(out, "root: %s\nkey: %s\n", r.Root, r.Verifier)
+}

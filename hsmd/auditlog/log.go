@@ -1,0 +1,214 @@
+package auditlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Config is what a Log is made of. All but the sizes is required.
+type Config struct {
+	// Path is the file that is written. Sealed segments and the tree's hashes lie
+	// beside it.
+	Path string
+	// Checkpoints is the file of the last checkpoint, which is better not beside
+	// the log, and Seed the 32 octets that the key is made of which signs it.
+	Checkpoints string
+	Seed        []byte
+
+	Version string // for the line that says of each start
+	Log     *slog.Logger
+	Now     func() time.Time
+
+	// SegmentSize is the size from which on a segment is sealed; 0: 64 MiB.
+	// Reserve is how much space on the disk is kept back for what may not wait
+	// for an operator; 0: 16 MiB.
+	SegmentSize int64
+	Reserve     int64
+}
+
+// Log is the log of one hsmd, open for writing. Its methods may be called by many
+// goroutines.
+type Log struct {
+	Config
+
+	mu      sync.Mutex
+	queue   []*Pending
+	closing bool
+	once    sync.Once
+	closed  error         // what Close came to
+	wake    chan struct{} // has room for one
+	ended   chan struct{} // closed when the writer has
+
+	// durable is how far the log has been synced, edge the tree's then, and broken
+	// why it goes no further; all under mu.
+	durable uint64
+	edge    [64]tlog.Hash
+	broken  error
+
+	w writer
+	refusals
+	checkpoints
+}
+
+// ErrFull says that the disk has no room for another line, or none but what is
+// kept back.
+var ErrFull = errors.New("the disk of the log of signatures is full")
+
+// ErrClosed says that the log was closed.
+var ErrClosed = errors.New("the log of signatures is closed")
+
+// Pending is a line on its way into the log.
+type Pending struct {
+	body   []byte   // the JSON object, from after its opening brace
+	of     *Pending // the line that this is the outcome of
+	vital  bool     // may take of the space that is kept back
+	waited bool     // somebody waits until it is durable
+
+	done chan struct{}
+	seq  uint64
+	err  error
+}
+
+// Append hands a line on to be written. vital lets it take of the space that is
+// kept back: CRLs, without which a revocation is nowhere to be seen.
+func (l *Log) Append(e *Entry, vital bool) (*Pending, error) {
+	return l.append(e, &Pending{vital: vital, waited: true, done: make(chan struct{})})
+}
+
+// Outcome hands on the line that says what became of another. Nobody waits for
+// it: it is on disk with the next that somebody waits for, and a line without an
+// outcome counts as signed.
+func (l *Log) Outcome(of *Pending, e *Entry) error {
+	_, err := l.append(e, &Pending{of: of, vital: true, done: make(chan struct{})})
+	return err
+}
+
+func (l *Log) append(e *Entry, p *Pending) (*Pending, error) {
+	e.Time = l.Now().UTC()
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("the log of signatures: %w", err)
+	}
+	p.body = body[1:]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.broken != nil:
+		return nil, l.broken
+	case l.closing:
+		return nil, ErrClosed
+	}
+	l.queue = append(l.queue, p)
+	l.wakeUp()
+	return p, nil
+}
+
+func (l *Log) wakeUp() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Wait waits until the line is durable. Where ctx ends first, the line may be
+// written yet.
+func (p *Pending) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Size is how many lines are durable.
+func (l *Log) Size() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable
+}
+
+// Close writes what was handed on, signs for it, and closes the files. More than
+// once it does nothing.
+func (l *Log) Close() error {
+	l.once.Do(func() { l.closed = l.close() })
+	return l.closed
+}
+
+func (l *Log) close() error {
+	if l.stop != nil {
+		l.stop()
+		<-l.checkpoints.done
+	}
+	l.flushRefusals()
+	l.mu.Lock()
+	l.closing = true
+	l.wakeUp()
+	l.mu.Unlock()
+	<-l.ended
+	return errors.Join(l.Checkpoint(), l.w.close())
+}
+
+// Open opens a log for writing, or begins one. What a crash left torn at its end
+// is cut off, and the log says so; a log that is damaged in any other way is
+// refused and left as it is.
+func Open(c Config) (*Log, error) {
+	l := &Log{Config: c, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	if l.SegmentSize == 0 {
+		l.SegmentSize = 64 << 20
+	}
+	if l.Reserve == 0 {
+		l.Reserve = 16 << 20
+	}
+	var err error
+	if l.signer, err = newSigner(c.Seed); err != nil {
+		return nil, err
+	}
+	if err := makeDir(c.Path); err != nil {
+		return nil, fmt.Errorf("audit_log %s: %w", c.Path, err)
+	}
+	if err := l.open(); err != nil {
+		return nil, fmt.Errorf("audit_log %s: %w", c.Path, err)
+	}
+	go l.write()
+	if err := l.started(); err != nil {
+		return nil, err
+	}
+	if err := l.Checkpoint(); err != nil {
+		l.Log.Warn("the log of signatures has no new checkpoint", "error", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop, l.checkpoints.done = stop, make(chan struct{})
+	go l.keepCheckpoints(ctx)
+	return l, nil
+}
+
+// started writes the line that says of this start.
+func (l *Log) started() error {
+	p, err := l.Append(&Entry{Kind: Start, Version: l.Version, Cut: l.w.cut, Verifier: l.signer.text}, true)
+	if err == nil {
+		err = p.Wait(context.Background())
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("audit_log %s: %w", l.Path, err), l.Close())
+	}
+	return nil
+}
+
+// fail ends the log: nothing is taken any more. What is on disk is for the next
+// start to look at.
+func (l *Log) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken == nil {
+		l.broken = fmt.Errorf("the log of signatures cannot be written until hsmd is started again: %w", err)
+		l.Log.Error("ALARM: the log of signatures cannot be written; nothing is signed until hsmd is started again", "audit_log", l.Path, "error", err)
+	}
+}

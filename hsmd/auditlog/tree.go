@@ -1,0 +1,127 @@
+package auditlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
+)
+
+// tree is the Merkle tree over all lines (RFC 6962, section 2.1; a leaf is a line
+// without its newline). Its hashes lie in a file beside the log, in the order of
+// [tlog.StoredHashIndex]: with them it can be proved that one log goes on from
+// another, without reading either. They follow from the lines, and are made again
+// where a crash has lost them.
+type tree struct {
+	file *os.File
+	size uint64
+	edge [64]tlog.Hash // by level, the last complete subtree that waits for its neighbour
+}
+
+// leafHash is the hash of a line in the tree, which differs from that of the chain.
+func leafHash(line []byte) Hash { return Hash(tlog.RecordHash(line)) }
+
+// add appends leaves.
+func (t *tree) add(leaves []Hash) error {
+	at := tlog.StoredHashIndex(0, int64(t.size)) * tlog.HashSize
+	stored := make([]byte, 0, 2*tlog.HashSize*len(leaves))
+	for _, leaf := range leaves {
+		stored = t.push(stored, tlog.Hash(leaf))
+	}
+	_, err := t.file.WriteAt(stored, at)
+	return err
+}
+
+// push adds one leaf, and appends the hashes that it completes.
+func (t *tree) push(stored []byte, h tlog.Hash) []byte {
+	stored = append(stored, h[:]...)
+	level := 0
+	for ; t.size>>level&1 == 1; level++ {
+		h = tlog.NodeHash(t.edge[level], h)
+		stored = append(stored, h[:]...)
+	}
+	t.edge[level] = h
+	t.size++
+	return stored
+}
+
+// back makes the tree one of fewer leaves, or the same of as many that the file
+// holds.
+func (t *tree) back(size uint64) error {
+	t.size = size
+	for level := range t.edge {
+		if size>>level&1 == 0 {
+			continue
+		}
+		at := tlog.StoredHashIndex(level, int64(size>>level)-1) * tlog.HashSize
+		if _, err := t.file.ReadAt(t.edge[level][:], at); err != nil {
+			return fmt.Errorf("the tree's hashes: %w", err)
+		}
+	}
+	return nil
+}
+
+// root is the tree's head.
+func (t *tree) root() tlog.Hash {
+	if t.size == 0 {
+		h, _ := tlog.TreeHash(0, nil)
+		return h
+	}
+	var h tlog.Hash
+	begun := false
+	for level := range t.edge {
+		switch {
+		case t.size>>level&1 == 0:
+		case !begun:
+			h, begun = t.edge[level], true
+		default:
+			h = tlog.NodeHash(t.edge[level], h)
+		}
+	}
+	return h
+}
+
+// holds says how many leaves the file has all hashes of.
+func (t *tree) holds() (uint64, error) {
+	info, err := t.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	hashes := info.Size() / tlog.HashSize
+	low, high := int64(0), hashes // StoredHashCount(n) is at least n
+	for low < high {
+		middle := (low + high + 1) / 2
+		if tlog.StoredHashCount(middle) <= hashes {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+	return uint64(low), nil
+}
+
+func openTree(path string) (*tree, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{file: f}, nil
+}
+
+func (t *tree) close() error { return t.file.Close() }
+
+// hashReader reads stored hashes for [tlog].
+type hashReader struct{ io.ReaderAt }
+
+func (r hashReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		if _, err := r.ReadAt(hashes[i][:], index*tlog.HashSize); err != nil {
+			return nil, errors.Join(errors.New("the tree's hashes end early"), err)
+		}
+	}
+	return hashes, nil
+}
