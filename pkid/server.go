@@ -19,6 +19,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/cli"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
@@ -125,8 +126,13 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 		return err
 	}
 	defer tokens.Close()
+	logins, err := auth.Open(ctx, auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log})
+	if err != nil {
+		return err
+	}
+	defer logins.Close()
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
+		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
@@ -40,6 +41,7 @@ type Config struct {
 	Keys     Keys
 	Policies *policy.Table
 	Tokens   *token.Store
+	Auth     *auth.Table
 	Pending  *pending.Table
 
 	// Settings are those in force at first.
@@ -66,6 +68,7 @@ type Settings struct {
 type Handler struct {
 	Config
 	sys, pki []route
+	auth     map[string][]route // by the type of a way to log in
 	started  time.Time
 	settings atomic.Pointer[Settings]
 	polling  sync.Mutex // one poll of what waits for approval at a time
@@ -73,8 +76,8 @@ type Handler struct {
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Pending == nil || cfg.Log == nil {
-		return nil, errors.New("api: mounts, keys, policies, tokens, pending and log are needed")
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Auth == nil || cfg.Pending == nil || cfg.Log == nil {
+		return nil, errors.New("api: mounts, keys, policies, tokens, auth, pending and log are needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -83,6 +86,7 @@ func New(cfg Config) (*Handler, error) {
 		Config:  cfg,
 		sys:     compile(sysRoutes()),
 		pki:     compile(pkiRoutes()),
+		auth:    authRoutes(),
 		started: cfg.Now(),
 	}
 	h.Change(cfg.Settings)
