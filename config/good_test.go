@@ -186,5 +186,5 @@ func TestTooLong(t *testing.T) {
 func TestPlaceErrorf(t *testing.T) {
 	c := loadPKID(t, "pkid-full.hcl")
 	err := c.Peers[0].Place.Errorf("policies", "no user %q", "root")
-	equal(t, "error", err.Error(), "testdata/good/pkid-full.hcl:20: no user \"root\"\n\tpeer \"root\" { policies = [\"root\"] }")
+	equal(t, "error", err.Error(), "testdata/good/pkid-full.hcl:21: no user \"root\"\n\tpeer \"root\" { policies = [\"root\"] }")
 }

@@ -41,8 +41,9 @@ var mayImport = map[string][]string{
 	"pkid/client":             {"pkid/vaultapi"},
 	"pkid/vaultapi":           nil,
 	"pkid/listen":             {"config", "wire/unixsock"},
-	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/token", "pkid/policy", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/hsm", "pkid/pending", "wire"},
+	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/token", "pkid/policy", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/hsm", "pkid/pending", "pkid/metrics", "wire"},
 	"pkid/pending":            {"pkid/store"},
+	"pkid/metrics":            {"pkid/mounts", "pkid/ca", "pkid/store/pebblestore", "wire"},
 	"pkid/mounts":             {"pkid/vaultapi", "pkid/store", "pkid/hsm", "pkid/ca", "pkid/ocsp", "pkid/tidy", "pkid/goodkey"},
 	"pkid/tidy":               {"pkid/store", "pkid/inventory"},
 	"pkid/ca":                 {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/crl", "pkid/issuance", "pkid/chain", "pkid/lint", "pkid/role", "pkid/ocsp", "pkid/hsm", "pkid/goodkey", "wire"},
@@ -75,6 +76,7 @@ var homes = map[string][]string{
 	"github.com/fxamacker/cbor":       {"wire"},
 	"github.com/titanous/rocacheck":   {"pkid/goodkey"},
 	"gopkg.in/yaml.v3":                {"pkid/cli"},
+	"github.com/prometheus":           {"pkid/metrics"},
 	"github.com/zmap":                 {"pkid/lint"},
 	"github.com/agext/levenshtein":    {"pkid/lint"},
 	"github.com/hashicorp/vault":      {},
@@ -83,7 +85,6 @@ var homes = map[string][]string{
 	"github.com/coreos/go-systemd":    {"hsmd", "pkid"},
 	"github.com/aws":                  {"hsmd/awskms"},
 	"github.com/jackc/pgx":            {},
-	"github.com/prometheus":           {},
 	"golang.org/x/mod":                {"hsmd/auditlog"},
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/metrics"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
@@ -41,6 +42,7 @@ type Config struct {
 	Policies *policy.Table
 	Tokens   *token.Store
 	Pending  *pending.Table
+	Metrics  *metrics.Metrics
 
 	// Settings are those in force at first.
 	Settings Settings
@@ -68,12 +70,13 @@ type Handler struct {
 	sys, pki []route
 	started  time.Time
 	settings atomic.Pointer[Settings]
+	signing  signing
 	polling  sync.Mutex // one poll of what waits for approval at a time
 }
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Pending == nil || cfg.Log == nil {
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Pending == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("api: mounts, keys, policies, tokens, pending and log are needed")
 	}
 	if cfg.Now == nil {

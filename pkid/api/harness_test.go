@@ -17,6 +17,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/api"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/metrics"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
@@ -74,7 +75,9 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	tokens, err := token.Open(t.Context(), token.Config{Store: state, Now: time.Now, Log: log})
 	must(t, err)
 	t.Cleanup(tokens.Close)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Pending: &pending.Table{Store: state, Now: time.Now},
+		Metrics:  metrics.New(metrics.Config{Version: "test", Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
+		Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)
 
 	dir, err := os.MkdirTemp("", "api-") // short: the path of a socket has to be

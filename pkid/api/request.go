@@ -24,18 +24,19 @@ const (
 // request is one request after everything that is alike for all paths: path
 // checked, mount found, caller known, parameters parsed.
 type request struct {
-	ctx    context.Context
-	id     string // request id, a UUID
-	op     operation
-	path   string // below /v1/, cleaned: "pki/issue/web"
-	rest   string // below the mount: "issue/web"
-	mount  *mounts.Mount
-	vars   map[string]string // what stood for :role, :ref, … in the pattern
-	params *vaultapi.Params
-	body   []byte // of a route whose body is not parameters
-	header http.Header
-	who    identity
-	draw   ca.Draw // of a route that waits for approval
+	ctx     context.Context
+	id      string // request id, a UUID
+	op      operation
+	path    string // below /v1/, cleaned: "pki/issue/web"
+	pattern string // of the route, "" for none
+	rest    string // below the mount: "issue/web"
+	mount   *mounts.Mount
+	vars    map[string]string // what stood for :role, :ref, … in the pattern
+	params  *vaultapi.Params
+	body    []byte // of a route whose body is not parameters
+	header  http.Header
+	who     identity
+	draw    ca.Draw // of a route that waits for approval
 }
 
 // answer is what a handler answers. The zero answer, like a nil one, is 204.

@@ -32,6 +32,7 @@ func sysRoutes() []route {
 		{pattern: "sys/approvals", help: "Lists the requests that wait for approval at hsmd.", ops: map[operation]handlerFunc{read: listApprovals, list: listApprovals}},
 		{pattern: "sys/approvals/:id", help: "Asks again for what waited for approval.", ops: map[operation]handlerFunc{read: readApproval, delete: deleteApproval}},
 
+		{pattern: "sys/metrics", help: "Tells what is counted and measured, in Prometheus' text format.", watched: true, ops: map[operation]handlerFunc{read: readMetrics}},
 		{pattern: "sys/hsm/status", help: "Tells how hsmd, its libraries and their tokens are.", ops: map[operation]handlerFunc{read: readHSMStatus}},
 
 		{pattern: "sys/policies/acl", help: "Lists the policies.", ops: map[operation]handlerFunc{read: listPolicies, list: listPolicies}},
@@ -51,7 +52,7 @@ func sysRoutes() []route {
 		"auth/token/revoke": "tokens", "auth/token/revoke-self": "tokens", "auth/token/revoke-accessor": "tokens", "auth/token/revoke-orphan": "tokens",
 		"auth/token/accessors": "tokens", "sys/capabilities": "tokens", "sys/capabilities-accessor": "tokens",
 		"sys/auth/*path": "ways to log in", "sys/audit": "the audit log", "sys/audit/*path": "the audit log",
-		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases", "sys/metrics": "metrics",
+		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases",
 	} {
 		routes = append(routes, notBuilt(pattern, what))
 	}
