@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"pkid/inventory":          {"pkid/store", "pkid/issuance"},
 	"pkid/ocsp":               {"pkid/issuance", "wire"},
 	"pkid/role":               {"pkid/vaultapi", "pkid/issuance", "pkid/lint"},
-	"pkid/token":              {"pkid/store"},
+	"pkid/token":              {"pkid/vaultapi", "pkid/store"},
 	"pkid/policy":             {"pkid/vaultapi", "pkid/store"},
 	"pkid/lint":               nil,
 	"pkid/issuance":           {"pkid/nameconstraints", "pkid/goodkey"},

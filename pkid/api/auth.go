@@ -24,9 +24,9 @@ type auth struct {
 }
 
 // authAnswer gives a token to whoever logged in, made it or renewed it.
-func (h *Handler) authAnswer(t *token.Token) *answer {
+func authAnswer(t *token.Token) *answer {
 	return &answer{warnings: t.Warnings, auth: &auth{
 		ClientToken: t.ID, Accessor: t.Accessor, Policies: t.Policies, TokenPolicies: t.Policies, Metadata: t.Meta,
-		LeaseDuration: int64(t.Left(h.Now()) / time.Second), Renewable: t.Renewable, TokenType: "service", Orphan: t.Orphan(), NumUses: max(0, t.NumUses),
+		LeaseDuration: int64(t.Granted() / time.Second), Renewable: t.Renewable, TokenType: "service", Orphan: t.Orphan(), NumUses: max(0, t.NumUses),
 	}}
 }

@@ -1,51 +1,108 @@
 package api
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/policy"
+	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
-// identity is who asks: with policies a known peer, without any a stranger.
+// identity is who asks: with policies a known peer or a token, without any a
+// stranger.
 type identity struct {
-	name     string // of the peer block, or of the user
+	name     string // of the peer block, of the user, or the token's display name
 	policies []string
-	remote   string // for the log
+	remote   string       // for the log
+	token    *token.Token // nil: none was shown, or none that is one
 	acl      *policy.ACL
 }
 
 // mayEverything reports whether the caller has the root policy.
 func (who identity) mayEverything() bool { return slices.Contains(who.policies, policy.Root) }
 
-// authenticate tells who sent the request. A token header alone decides where
-// it is there, whoever the peer is; there are no tokens yet, so such a caller
-// is nobody.
-func (h *Handler) authenticate(req *http.Request) identity {
+// authenticate tells who sent the request. A token alone decides where one is
+// shown, whoever the peer is. Who shows one that is none, for whatever cause, is
+// nobody: he may what a stranger may, such as to log in.
+func (h *Handler) authenticate(req *http.Request) (identity, error) {
 	from := listen.IdentityOf(req.Context())
 	who := identity{remote: from.Remote, acl: h.Policies.ACL(nil)}
 	if from.Peer != nil {
 		who.remote = from.Peer.String()
 	}
-	if from.Peer == nil || hasToken(req.Header) {
-		return who
+	id, err := tokenOf(req.Header)
+	if err != nil {
+		return who, err
 	}
-	who.name, who.policies = h.settings.Load().Peers.Lookup(*from.Peer)
+	if id == "" {
+		if from.Peer != nil {
+			who.name, who.policies = h.settings.Load().Peers.Lookup(*from.Peer)
+			who.acl = h.Policies.ACL(who.policies)
+		}
+		return who, nil
+	}
+	t, err := h.Tokens.Lookup(req.Context(), id)
+	if errors.Is(err, token.ErrNotFound) {
+		return who, nil
+	}
+	if err != nil {
+		return who, err
+	}
+	if !t.From(addressOf(from.Remote)) {
+		return who, nil
+	}
+	who.name, who.policies, who.token = t.DisplayName, t.Policies, t
 	who.acl = h.Policies.ACL(who.policies)
-	return who
+	return who, nil
 }
 
-// hasToken reports whether the request carries a token, be it as Vault's
-// header or as a bearer's.
-func hasToken(header http.Header) bool {
-	if header.Get("X-Vault-Token") != "" {
-		return true
+// tokenOf gives the token that a request carries, be it as Vault's header or as
+// a bearer's, "" if it has none. Of two different ones neither is the caller's:
+// somebody on the way may have looked at the other.
+func tokenOf(header http.Header) (string, error) {
+	shown := header.Values("X-Vault-Token")
+	for _, value := range header.Values("Authorization") {
+		if scheme, id, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Bearer") {
+			shown = append(shown, strings.TrimSpace(id))
+		}
 	}
-	scheme, token, _ := strings.Cut(header.Get("Authorization"), " ")
-	return strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(token) != ""
+	found := ""
+	for _, id := range shown {
+		if found != "" && id != "" && id != found {
+			return "", vaultapi.BadRequest("the request has two different tokens")
+		}
+		found = cmp.Or(found, id)
+	}
+	return found, nil
+}
+
+// addressOf takes the address out of that of a connection, or of the client of
+// a proxy; the zero one is that of a Unix socket.
+func addressOf(remote string) netip.Addr {
+	if from, err := netip.ParseAddrPort(remote); err == nil {
+		return from.Addr()
+	}
+	addr, _ := netip.ParseAddr(remote)
+	return addr
+}
+
+// useToken counts a use of a token whose uses are limited. What strangers may
+// have as well is none.
+func (h *Handler) useToken(r *request, rt *route) error {
+	if r.who.token == nil || rt != nil && rt.stranger {
+		return nil
+	}
+	err := h.Tokens.Use(r.ctx, r.who.token)
+	if errors.Is(err, token.ErrNotFound) {
+		return vaultapi.PermissionDenied()
+	}
+	return err
 }
 
 // capabilityOf says what a policy must give for an operation. Vault asks for

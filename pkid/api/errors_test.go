@@ -110,7 +110,7 @@ func TestErrorsOfHSMD(t *testing.T) {
 // TestHSMDNowhere asks while there is no hsmd at all: what needs it is 503 with
 // a time, and all else is served.
 func TestHSMDNowhere(t *testing.T) {
-	s := serve(t, "/nowhere/hsmd.sock")
+	s := serve(t, noHSM)
 	s.do(t, "POST", "sys/mounts/pki", `{"type":"pki"}`)
 	s.do(t, "POST", "pki/roles/web", `{"allow_any_name":true}`)
 	if got := s.ask(t, "POST", "pki/root/generate/internal", `{"common_name":"R"}`); got.Status != 503 || got.Header.Get("Retry-After") == "" || !got.says("/nowhere/hsmd.sock") {

@@ -111,6 +111,7 @@ type answer struct {
 	Header   http.Header `json:"-"`
 	Body     string      `json:"-"`
 	Data     map[string]any
+	Auth     map[string]any
 	Errors   []string
 	Warnings []string
 }

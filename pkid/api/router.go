@@ -52,7 +52,9 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if r.op, err = operationOf(req); err != nil {
 		return nil, err
 	}
-	r.who = h.authenticate(req)
+	if r.who, err = h.authenticate(req); err != nil {
+		return nil, err
+	}
 
 	rt := h.route(r)
 	if rt != nil {
@@ -60,6 +62,9 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	}
 	if query != "" && rt != nil { // the mount may have gone meanwhile
 		r.vars["request"] = query
+	}
+	if err := h.useToken(r, rt); err != nil {
+		return nil, err
 	}
 	if err := authorize(r, rt); err != nil {
 		return nil, err

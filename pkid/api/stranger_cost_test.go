@@ -8,7 +8,7 @@ import (
 // TestCostOfOnePath: what a stranger's path costs does not grow with the square
 // of its length, however often it could begin an OCSP query.
 func TestCostOfOnePath(t *testing.T) {
-	s := serve(t, "/nowhere/hsmd.sock")
+	s := serve(t, noHSM)
 	path := strings.Repeat("ocsp/", 12000) + "x"
 	objects := testing.AllocsPerRun(1, func() {
 		if got := s.askAsStranger(t, "GET", path, ""); got.Status != 414 {

@@ -96,10 +96,3 @@ func readMountOfPath(h *Handler, r *request) (*answer, error) {
 	data["path"] = m.Path
 	return &answer{data: data}, nil
 }
-
-func readResultantACL(_ *Handler, r *request) (*answer, error) {
-	if !r.who.mayEverything() {
-		return nil, vaultapi.BadRequest("the rules of a caller without the root policy: not built yet; ask sys/capabilities-self")
-	}
-	return &answer{data: map[string]any{"root": true, "exact_paths": map[string]any{}, "glob_paths": map[string]any{}}}, nil
-}

@@ -42,15 +42,13 @@ func sysRoutes() []route {
 		{pattern: "sys/policy/:name", help: "Writes, reads and deletes a policy.",
 			ops: map[operation]handlerFunc{read: readPolicy, update: writePolicy, delete: deletePolicy}},
 
-		{pattern: "sys/capabilities-self", help: "Tells what the caller may do with paths.", ops: map[operation]handlerFunc{update: readCapabilities}},
-		{pattern: "auth/token/lookup-self", help: "Tells who the caller is.", ops: map[operation]handlerFunc{read: lookupSelf, update: lookupSelf}},
-		{pattern: "auth/token/renew-self", help: "Renews the caller's token.", ops: map[operation]handlerFunc{update: renewSelf}},
+		{pattern: "sys/capabilities-self", help: "Tells what the caller may do with paths.", ops: map[operation]handlerFunc{update: readOwnCapabilities}},
+		{pattern: "sys/capabilities", help: "Tells what a token may do with paths.", ops: map[operation]handlerFunc{update: readCapabilities}},
+		{pattern: "sys/capabilities-accessor", help: "Tells what the token of an accessor may do with paths.",
+			ops: map[operation]handlerFunc{update: readCapabilitiesByAccessor}},
 	}
+	routes = append(routes, tokenRoutes()...)
 	for pattern, what := range map[string]string{
-		"auth/token/create": "tokens", "auth/token/create/:role": "tokens", "auth/token/create-orphan": "tokens",
-		"auth/token/lookup": "tokens", "auth/token/lookup-accessor": "tokens", "auth/token/renew": "tokens", "auth/token/renew-accessor": "tokens",
-		"auth/token/revoke": "tokens", "auth/token/revoke-self": "tokens", "auth/token/revoke-accessor": "tokens", "auth/token/revoke-orphan": "tokens",
-		"auth/token/accessors": "tokens", "sys/capabilities": "tokens", "sys/capabilities-accessor": "tokens",
 		"sys/auth/*path": "ways to log in", "sys/audit": "the audit log", "sys/audit/*path": "the audit log",
 		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases",
 	} {
@@ -64,4 +62,29 @@ func sysRoutes() []route {
 func notBuilt(pattern, what string) route {
 	refuse := func(*Handler, *request) (*answer, error) { return nil, vaultapi.BadRequest("%s: not built yet", what) }
 	return route{pattern: pattern, help: what + ": not built yet", ops: map[operation]handlerFunc{read: refuse, list: refuse, update: refuse, patch: refuse, delete: refuse}}
+}
+
+// tokenRoutes are the paths of tokens.
+func tokenRoutes() []route {
+	written := func(handle handlerFunc) map[operation]handlerFunc { return map[operation]handlerFunc{update: handle} }
+	return []route{
+		{pattern: "auth/token/create", help: "Makes a child of the caller's token.", ops: written(createToken)},
+		{pattern: "auth/token/create/:role", help: "Makes a token by a role.", ops: written(createByRole)},
+		{pattern: "auth/token/create-orphan", help: "Makes a token without a parent.", sudo: true, ops: written(createOrphan)},
+		{pattern: "auth/token/lookup-self", help: "Tells who the caller is.", ops: map[operation]handlerFunc{read: lookupSelf, update: lookupSelf}},
+		{pattern: "auth/token/lookup", help: "Tells of a token.", ops: written(lookupToken)},
+		{pattern: "auth/token/lookup-accessor", help: "Tells of the token of an accessor.", ops: written(lookupAccessor)},
+		{pattern: "auth/token/renew-self", help: "Renews the caller's token.", ops: written(renewSelf)},
+		{pattern: "auth/token/renew", help: "Renews a token.", ops: written(renewToken)},
+		{pattern: "auth/token/renew-accessor", help: "Renews the token of an accessor.", ops: written(renewAccessor)},
+		{pattern: "auth/token/revoke-self", help: "Revokes the caller's token, and its children.", ops: written(revokeSelf)},
+		{pattern: "auth/token/revoke", help: "Revokes a token and its children.", ops: written(revokeToken)},
+		{pattern: "auth/token/revoke-accessor", help: "Revokes the token of an accessor, and its children.", ops: written(revokeAccessor)},
+		{pattern: "auth/token/revoke-orphan", help: "Revokes a token; its children go on without a parent.", sudo: true, ops: written(revokeOrphan)},
+		{pattern: "auth/token/accessors", help: "Lists the accessors of all tokens.", sudo: true, ops: map[operation]handlerFunc{list: listAccessors}},
+		{pattern: "auth/token/tidy", help: "Deletes the tokens that have ended.", ops: written(tidyTokens)},
+		{pattern: "auth/token/roles", help: "Lists the roles that tokens are made by.", ops: map[operation]handlerFunc{list: listTokenRoles}},
+		{pattern: "auth/token/roles/:role", help: "Writes, reads and deletes a role that tokens are made by.",
+			ops: map[operation]handlerFunc{read: readTokenRole, update: writeTokenRole, delete: deleteTokenRole}},
+	}
 }

@@ -104,6 +104,19 @@ func (a *ACL) Capabilities(paths ...string) []string {
 	return all.names()
 }
 
+// Paths lists the capabilities of each exact path and of each pattern, of which a
+// prefix stands without its "*", as Vault's UI reads them.
+func (a *ACL) Paths() (exact, glob map[string]any) {
+	exact, glob = map[string]any{}, map[string]any{}
+	for path, r := range a.exact {
+		exact[path] = map[string]any{"capabilities": r.capabilities.names()}
+	}
+	for _, r := range a.patterns {
+		glob[r.pattern.stem] = map[string]any{"capabilities": r.capabilities.names()}
+	}
+	return exact, glob
+}
+
 func (a *ACL) capabilities(path string) Capability {
 	path = strings.TrimLeft(path, "/")
 	bare := strings.TrimSuffix(path, "/")

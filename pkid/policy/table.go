@@ -18,6 +18,7 @@ const Default = "default"
 
 const defaultText = `path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }
 path "sys/capabilities-self" { capabilities = ["update"] }
 path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }
 `
@@ -115,9 +116,16 @@ func (t *Table) change(ctx context.Context, durably func(store.Tx) error, here f
 	return nil
 }
 
+// maxACLs bounds the merged policies that are held: tokens may have any
+// combination of policies.
+const maxACLs = 1000
+
 // ACL merges the policies of these names. A name of which there is no policy
 // gives nothing, and names are in small letters.
 func (t *Table) ACL(names []string) *ACL {
+	if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "\n") }) {
+		names = nil // no policy has such a name, and joined it would read as two
+	}
 	key := strings.Join(names, "\n")
 	t.mu.RLock()
 	acl := t.acls[key]
@@ -134,6 +142,9 @@ func (t *Table) ACL(names []string) *ACL {
 		}
 	}
 	acl = New(policies...)
+	if len(t.acls) >= maxACLs {
+		clear(t.acls)
+	}
 	t.acls[key] = acl
 	return acl
 }

@@ -100,3 +100,20 @@ func TestSlowDisk(t *testing.T) {
 		t.Error("the ACL of before is still in force")
 	}
 }
+
+// TestNamesOfTwo: a name that reads as two is none of either.
+func TestNamesOfTwo(t *testing.T) {
+	s, err := pebblestore.Open(pebblestore.Config{Path: t.TempDir(), MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	table, err := policy.Open(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := policy.Request{Path: "sys/mounts", Operation: policy.Read}
+	if !table.ACL([]string{"a", "root"}).Allow(ask) || table.ACL([]string{"a\nroot"}).Allow(ask) {
+		t.Error("root is where it is not, or not where it is")
+	}
+}

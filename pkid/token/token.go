@@ -85,6 +85,19 @@ func (t *Token) Left(now time.Time) time.Duration {
 	return max(0, t.Expires.Sub(now)).Truncate(time.Second)
 }
 
+// Granted is how long the token was to live when it was made or last renewed, 0
+// if it does not end.
+func (t *Token) Granted() time.Duration {
+	from := t.Created
+	if !t.LastRenewal.IsZero() {
+		from = t.LastRenewal
+	}
+	if t.Expires.IsZero() {
+		return 0
+	}
+	return t.Expires.Sub(from)
+}
+
 // From reports whether the token may be used from an address, the zero one
 // being that of a Unix socket.
 func (t *Token) From(addr netip.Addr) bool {
@@ -129,17 +142,23 @@ func newID() string {
 // SortPolicies gives names of policies as they are kept: in small letters, in
 // order, each once. Beside root there is no other.
 func SortPolicies(names []string, andDefault bool) []string {
-	var out []string
+	if andDefault {
+		names = append([]string{"default"}, names...)
+	}
+	out := SortNames(names)
+	if slices.Contains(out, rootPolicy) {
+		return []string{rootPolicy}
+	}
+	return out
+}
+
+// SortNames gives names, or patterns of names, in small letters, in order, each
+// once.
+func SortNames(names []string) (out []string) {
 	for _, name := range names {
 		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
 			out = append(out, name)
 		}
-	}
-	if slices.Contains(out, rootPolicy) {
-		return []string{rootPolicy}
-	}
-	if andDefault {
-		out = append(out, "default")
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
