@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/test/daemon"
+	"github.com/hsmpki/hsmpki/test/witness"
 )
 
 // verifyAudit has the log of signatures verified, and gives what was said.
@@ -113,6 +115,40 @@ func TestAuditOldCopy(t *testing.T) {
 	}
 	p.HSMD.Launch()
 	if code := p.HSMD.WaitEnd(); code != 1 || !strings.Contains(p.HSMD.Log(), "an old copy put in its place") {
+		t.Errorf("hsmd ended with %d:\n%s", code, p.HSMD.Log())
+	}
+}
+
+// TestAuditOldCopyAndWitness: the whole machine is put back to what it was, and the
+// witness knows better.
+func TestAuditOldCopyAndWitness(t *testing.T) {
+	p := daemon.Start(t)
+	ca(t, p)
+	p.HSMD.Stop()
+	out := verifyAudit(t, p.HSMD)
+	_, key, _ := strings.Cut(out, "key: ")
+	w := witness.Start(t)
+	w.Trust(strings.TrimSpace(key))
+	p.HSMD.Write(t, daemon.Libraries(p.Token.Store)+daemon.WireKeys+fmt.Sprintf("witness \"elsewhere\" {\n  url = %q\n  key = %q\n  required = true\n}\n", w.URL, w.Key))
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.CopyFS(old, os.DirFS(p.HSMD.State)); err != nil {
+		t.Fatal(err)
+	}
+	p.HSMD.Start()
+	p.PKID.Must(t, "POST", "pki/sign/web", map[string]any{"csr": request(t, "www.example.com"), "common_name": "www.example.com"})
+	p.HSMD.Stop()
+	if w.Size() == 0 {
+		t.Error("the witness was not asked")
+	}
+	if err := os.RemoveAll(p.HSMD.State); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(p.HSMD.State, os.DirFS(old)); err != nil {
+		t.Fatal(err)
+	}
+	verifyAudit(t, p.HSMD) // it is whole; only old
+	p.HSMD.Launch()
+	if code := p.HSMD.WaitEnd(); code != 1 || !strings.Contains(p.HSMD.Log(), "not the one that was witnessed") {
 		t.Errorf("hsmd ended with %d:\n%s", code, p.HSMD.Log())
 	}
 }
