@@ -76,7 +76,7 @@ func issuer(t testing.TB, cn string) ledger.Issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ledger.Issuer{Name: name(t, cn), SPKI: spki}
+	return ledger.NewIssuer(name(t, cn), spki)
 }
 
 func name(t testing.TB, cn string) []byte {

@@ -20,16 +20,25 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Issuer is who issues: a Name and a key pair, both in DER. Names that a reader
-// may take for the same (RFC 5280, section 7.1) are the same here.
+// Issuer is who issues: a Name in DER, and a key pair by the SHA-256 of its
+// SubjectPublicKeyInfo. Names that a reader may take for the same (RFC 5280,
+// section 7.1) are the same here.
 type Issuer struct {
 	Name []byte
+	Key  [sha256.Size]byte
+	// SPKI is the SubjectPublicKeyInfo itself. Without it, as in a log, OCSP does
+	// not find the issuer before it signs again.
 	SPKI []byte
+}
+
+// NewIssuer makes one of a Name and a SubjectPublicKeyInfo.
+func NewIssuer(name, spki []byte) Issuer {
+	return Issuer{Name: name, Key: sha256.Sum256(spki), SPKI: spki}
 }
 
 func (i Issuer) digest() digest {
 	h := sha256.New()
-	h.Write(i.SPKI)
+	h.Write(i.Key[:])
 	h.Write(foldName(i.Name))
 	return digest(h.Sum(nil)[:len(digest{})])
 }
@@ -137,7 +146,10 @@ const maxKnown = 4096
 
 // index adds to b how OCSP names the issuer, where that was not written yet.
 func (l *Ledger) index(b *pebble.Batch, i Issuer, id digest) (written func(), err error) {
-	spelled := sha256.Sum256(append(append([]byte{}, i.Name...), i.SPKI...))
+	if i.SPKI == nil {
+		return func() {}, nil
+	}
+	spelled := sha256.Sum256(append(append([]byte{}, i.Name...), i.Key[:]...))
 	if _, known := l.known.Load(spelled); known {
 		return func() {}, nil
 	}

@@ -83,7 +83,7 @@ const removeFromCRL = 8
 // reason, 0 if it has none.
 func (x *List) Entry(issuer, serial []byte, reason uint8) error {
 	if x.count == 0 {
-		x.issuer = Issuer{bytes.Clone(issuer), x.spki}
+		x.issuer = NewIssuer(bytes.Clone(issuer), x.spki)
 		x.id = x.issuer.digest()
 	}
 	if reason == removeFromCRL {

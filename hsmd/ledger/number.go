@@ -24,7 +24,7 @@ func (x *List) Claim(name []byte, n Numbering, sum Sum) error {
 	if err := x.l.writable(floorList); err != nil {
 		return err
 	}
-	x.issuer = Issuer{name, x.spki}
+	x.issuer = NewIssuer(name, x.spki)
 	x.id = x.issuer.digest()
 	key := numberKey(nameDigest(name))
 	x.l.lists.Lock()

@@ -54,7 +54,7 @@ func TestASerialIsForOneCertificate(t *testing.T) {
 	// Another issuer counts for itself: by name, and by key.
 	other := issuer(t, "Example Root")
 	m.mustAll(m.Issue(other, serial(1), soon, sum("other")),
-		m.Issue(ledger.Issuer{Name: name(t, "Another Root"), SPKI: m.ca.SPKI}, serial(1), soon, sum("other")))
+		m.Issue(ledger.NewIssuer(name(t, "Another Root"), m.ca.SPKI), serial(1), soon, sum("other")))
 }
 
 func TestOneOfMany(t *testing.T) {
@@ -134,7 +134,7 @@ func TestSpellingIsNoWayOut(t *testing.T) {
 		}
 		der = []byte(strings.ReplaceAll(string(der), "\x30\x00\x30", "\x31\x00\x30"))
 		der[2] = 0x31 // the inner SEQUENCE OF is a SET OF
-		return ledger.Issuer{Name: der, SPKI: m.ca.SPKI}
+		return ledger.NewIssuer(der, m.ca.SPKI)
 	}
 	for _, i := range []ledger.Issuer{
 		spell(asn1.RawValue{Tag: 12, Bytes: []byte("Example Root")}),
@@ -147,7 +147,7 @@ func TestSpellingIsNoWayOut(t *testing.T) {
 		refused(t, m.listBy(i, 6, 0, "respelled"), ledger.RuleRevoked, "leaves out")
 		refused(t, m.listBy(i, 5, 0, "respelled", serial(1)), ledger.RuleNumber, "has the number 5")
 	}
-	m.mustAll(m.listBy(ledger.Issuer{Name: name(t, "Example Roof"), SPKI: m.ca.SPKI}, 1, 0, "another"))
+	m.mustAll(m.listBy(ledger.NewIssuer(name(t, "Example Roof"), m.ca.SPKI), 1, 0, "another"))
 }
 
 func TestNumbersGrow(t *testing.T) {
