@@ -127,7 +127,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	}
 	defer tokens.Close()
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Pending: &pending.Table{Store: state, Now: time.Now},
+		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
 		Metrics:  metrics.New(metrics.Config{Version: version, Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
 		Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})

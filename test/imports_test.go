@@ -37,12 +37,12 @@ var mayImport = map[string][]string{
 	"hsmd/backendtest": {"wire"},
 
 	"pkid":                    {"pkid/*", "config", "wire"},
-	"pkid/cli":                {"pkid/client", "pkid/vaultapi", "pkid/health"},
+	"pkid/cli":                {"pkid/client", "pkid/store/snapshot", "pkid/vaultapi", "pkid/health"},
 	"pkid/health":             nil,
 	"pkid/client":             {"pkid/vaultapi"},
 	"pkid/vaultapi":           nil,
 	"pkid/listen":             {"config", "wire/unixsock"},
-	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/token", "pkid/policy", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/hsm", "pkid/pending", "pkid/metrics", "wire"},
+	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/token", "pkid/policy", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/store/snapshot", "pkid/hsm", "pkid/pending", "pkid/metrics", "wire"},
 	"pkid/pending":            {"pkid/store"},
 	"pkid/metrics":            {"pkid/mounts", "pkid/ca", "pkid/store/pebblestore", "wire"},
 	"pkid/mounts":             {"pkid/vaultapi", "pkid/store", "pkid/hsm", "pkid/ca", "pkid/ocsp", "pkid/tidy", "pkid/goodkey"},
@@ -66,6 +66,7 @@ var mayImport = map[string][]string{
 	"pkid/store":              nil,
 	"pkid/store/pebblestore":  {"pkid/store"},
 	"pkid/store/storetest":    {"pkid/store"},
+	"pkid/store/snapshot":     {"pkid/store"},
 }
 
 // homes are the only packages that may import a module: the first path element

@@ -20,6 +20,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
+	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -42,6 +43,7 @@ type Config struct {
 	Policies *policy.Table
 	Tokens   *token.Store
 	Pending  *pending.Table
+	Store    store.Store // for snapshots alone; everything else goes by its owner
 	Metrics  *metrics.Metrics
 
 	// Settings are those in force at first.
@@ -76,7 +78,7 @@ type Handler struct {
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Pending == nil || cfg.Metrics == nil || cfg.Log == nil {
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Pending == nil || cfg.Store == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("api: mounts, keys, policies, tokens, pending and log are needed")
 	}
 	if cfg.Now == nil {

@@ -75,7 +75,7 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	tokens, err := token.Open(t.Context(), token.Config{Store: state, Now: time.Now, Log: log})
 	must(t, err)
 	t.Cleanup(tokens.Close)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Pending: &pending.Table{Store: state, Now: time.Now},
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
 		Metrics:  metrics.New(metrics.Config{Version: "test", Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
 		Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)

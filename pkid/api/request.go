@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
@@ -53,6 +54,9 @@ type answer struct {
 	// stream answers octets of contentType that are not held whole: it calls
 	// send with them, and what send gives is its result.
 	stream func(send func(*stream) error) error
+
+	// pour writes octets of contentType of which nobody knows how many there are.
+	pour func(to io.Writer) error
 
 	// bare is written as JSON without the envelope.
 	bare any

@@ -20,6 +20,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Server", "pkid/"+h.Version)
 	defer func() {
 		if fault := recover(); fault != nil {
+			if fault == http.ErrAbortHandler { // what was begun cannot be finished
+				panic(fault)
+			}
 			h.Log.Error("panic", "request_id", id, "method", req.Method, "path", req.URL.Path, "panic", fault, "stack", string(debug.Stack()))
 			h.respondError(w, &request{id: id, path: req.URL.Path}, errors.New("panic"))
 		}

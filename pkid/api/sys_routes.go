@@ -29,6 +29,7 @@ func sysRoutes() []route {
 		{pattern: "sys/managed-keys/:type/:name/test/sign", help: "Signs with a managed key and verifies; makes the key where that is allowed.",
 			ops: map[operation]handlerFunc{update: testManagedKey}},
 
+		{pattern: "sys/storage/snapshot", help: "Copies the whole state, as it is at one moment.", sudo: true, ops: map[operation]handlerFunc{read: readSnapshot}},
 		{pattern: "sys/approvals", help: "Lists the requests that wait for approval at hsmd.", ops: map[operation]handlerFunc{read: listApprovals, list: listApprovals}},
 		{pattern: "sys/approvals/:id", help: "Asks again for what waited for approval.", ops: map[operation]handlerFunc{read: readApproval, delete: deleteApproval}},
 
