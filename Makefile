@@ -16,6 +16,7 @@ SOAK            ?= 10m
 TOOLS           := $(CURDIR)/bin/tools
 staticcheck     := $(TOOLS)/$(STATICCHECK)/staticcheck
 consul-template := $(TOOLS)/$(CONSUL_TEMPLATE)/consul-template
+promtool        := $(TOOLS)/promtool
 
 # A Go older than go.mod asks for fetches the toolchain that go.mod names, also
 # where its distribution has switched that off.
@@ -42,8 +43,8 @@ check: install-build $(staticcheck)
 
 # Tests that run beside others mostly wait, so more of them run than there are
 # processors.
-test: install-test check build $(consul-template)
-	HSMPKI_BIN=$(CURDIR)/bin HSMPKI_CONSUL_TEMPLATE=$(consul-template) go test -count=1 -parallel 4 -timeout 15m ./...
+test: install-test check build $(consul-template) $(promtool)
+	HSMPKI_BIN=$(CURDIR)/bin HSMPKI_CONSUL_TEMPLATE=$(consul-template) HSMPKI_PROMTOOL=$(promtool) go test -count=1 -parallel 4 -timeout 15m ./...
 	go test -count=1 -race -timeout 15m $(RACE)
 
 soak: install-test build
@@ -78,3 +79,7 @@ $(staticcheck):
 
 $(consul-template):
 	GOTOOLCHAIN=$$(go env GOVERSION) GOBIN=$(@D) go install github.com/hashicorp/consul-template@$(CONSUL_TEMPLATE)
+
+# Out of Debian's package, without installing the server that is in it too.
+$(promtool):
+	mkdir -p $(@D) && test/demo/promtool.sh $@

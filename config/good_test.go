@@ -59,6 +59,11 @@ func TestDefaults(t *testing.T) {
 func TestHSMD(t *testing.T) {
 	c := loadHSMD(t, "hsmd-full.hcl")
 	equal(t, "audit_log", c.AuditLog, "/var/log/hsmd/audit.log")
+	equal(t, "witnesses", len(c.Witnesses), 1)
+	w := c.Witnesses[0]
+	w.Place = config.Place{}
+	equal(t, "witness", w, config.Witness{Name: "elsewhere", URL: "https://witness.example.com/api",
+		Key: "witness.example.com/w1+a16ce9e2+BAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB", Required: true})
 	equal(t, "log_level", c.LogLevel, slog.LevelDebug)
 	equal(t, "state_key", c.StateKey.Reference(), "file:/run/credentials/hsmd.service/state-key")
 	equal(t, "socket_user", c.Listeners[0].SocketUser, "0")
@@ -186,5 +191,5 @@ func TestTooLong(t *testing.T) {
 func TestPlaceErrorf(t *testing.T) {
 	c := loadPKID(t, "pkid-full.hcl")
 	err := c.Peers[0].Place.Errorf("policies", "no user %q", "root")
-	equal(t, "error", err.Error(), "testdata/good/pkid-full.hcl:20: no user \"root\"\n\tpeer \"root\" { policies = [\"root\"] }")
+	equal(t, "error", err.Error(), "testdata/good/pkid-full.hcl:21: no user \"root\"\n\tpeer \"root\" { policies = [\"root\"] }")
 }

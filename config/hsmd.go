@@ -29,6 +29,10 @@ type HSMD struct {
 	// it lie beside it. Default: audit.log in StateDir.
 	AuditLog string
 
+	// Witnesses (witness "name") are who signs, elsewhere, how long the log of
+	// signatures is: hsmd does not start with one that is older.
+	Witnesses []Witness
+
 	// LogLevel (log_level) is debug, info, warn or error. Default: info.
 	LogLevel slog.Level
 
@@ -108,6 +112,28 @@ type Library struct {
 	// Withheld are the variables of hsmd's environment that a secret of this
 	// file is read from. The worker does not get them.
 	Withheld []string
+
+	Place Place
+}
+
+// Witness is one witness "name" block: a witness of C2SP's (c2sp.org/tlog-witness).
+type Witness struct {
+	// Name is the label; it is for people and logs.
+	Name string
+
+	// URL (url) is the witness's submission prefix: https, or http on this machine.
+	// Required.
+	URL string
+
+	// Key (key) is the witness's verifier key, NAME+HASH+KEY, of Ed25519
+	// cosignatures. Required.
+	Key string
+
+	// Required (required) keeps hsmd from starting while the witness cannot be
+	// asked. Default: false, and hsmd starts with a warning, asks again each
+	// minute, and signs nothing more once it learns that its log is not the one
+	// that was witnessed.
+	Required bool
 
 	Place Place
 }
@@ -196,6 +222,7 @@ func (c *HSMD) fields(b *block) {
 	b.str("state_dir", &c.StateDir)
 	b.secret("state_key", &c.StateKey)
 	b.str("audit_log", &c.AuditLog)
+	b.blocks("witness", []string{"name"}, func(b *block) { c.Witnesses = append(c.Witnesses, readWitness(b)) })
 	b.level("log_level", &c.LogLevel)
 	b.blocks("listener", []string{"type"}, func(b *block) { readListener(b, &c.Listeners) })
 	b.blocks("kms_library", []string{"type"}, func(b *block) { c.Libraries = append(c.Libraries, readLibrary(b)) })
@@ -235,6 +262,16 @@ func readLibrary(b *block) Library {
 	l.Place = b.read()
 	b.need("name", "library")
 	return l
+}
+
+func readWitness(b *block) Witness {
+	w := Witness{Name: b.labels[0]}
+	b.str("url", &w.URL)
+	b.str("key", &w.Key)
+	b.boolean("required", &w.Required)
+	w.Place = b.read()
+	b.need("url", "key")
+	return w
 }
 
 func readClient(b *block) Client {

@@ -43,6 +43,11 @@ type Listener struct {
 	// for logs and for limits of what one sender may ask, never for rights.
 	XForwardedForAuthorizedAddrs []string
 
+	// UnauthenticatedMetricsAccess (unauthenticated_metrics_access, in a
+	// telemetry block as in Vault) answers sys/metrics on this listener to
+	// whoever asks. Default: false.
+	UnauthenticatedMetricsAccess bool
+
 	Place Place
 }
 
@@ -63,6 +68,10 @@ func readListener(b *block, to *[]Listener) {
 		b.boolean("tls_disable", &l.TLSDisable)
 		b.str("tls_client_ca_file", &l.TLSClientCAFile)
 		b.commaList("x_forwarded_for_authorized_addrs", &l.XForwardedForAuthorizedAddrs)
+		b.single("telemetry", func(b *block) {
+			b.boolean("unauthenticated_metrics_access", &l.UnauthenticatedMetricsAccess)
+			b.read()
+		})
 	default:
 		b.faultf("", "listener %q: the types are \"unix\" and, for pkid, \"tcp\"", l.Type)
 		return

@@ -57,6 +57,10 @@ func (c *HSMD) validate(src *source) {
 		check.faultf(c.Place, "state_key", `state_key must be a reference: "file:/path" or "env:NAME"`)
 	}
 	check.listeners(c.Listeners, "unix")
+	witnesses := make(map[string]Place)
+	for _, w := range c.Witnesses {
+		check.unique(witnesses, "", "witness", w.Name, w.Place)
+	}
 	libraries := check.libraries(c.Libraries)
 	check.clients(c.Clients)
 	approvers := check.approvers(c.Approvers)

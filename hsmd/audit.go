@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,10 +25,25 @@ func openAudit(cfg *config.HSMD, store *managedkey.Store, log *slog.Logger) (*au
 	if err != nil {
 		return nil, err
 	}
+	witnesses, err := witnesses(cfg)
+	if err != nil {
+		return nil, err
+	}
 	return auditlog.Open(auditlog.Config{
-		Path: cfg.AuditLog, Checkpoints: checkpointFile(cfg), Seed: seed,
+		Path: cfg.AuditLog, Checkpoints: checkpointFile(cfg), Seed: seed, Witnesses: witnesses,
 		Version: version, Log: log, Now: time.Now,
 	})
+}
+
+func witnesses(cfg *config.HSMD) (all []*auditlog.Witness, err error) {
+	for _, c := range cfg.Witnesses {
+		w, fault := auditlog.NewWitness(c.Name, c.URL, c.Key, c.Required)
+		if fault != nil {
+			err = errors.Join(err, c.Place.Errorf("", "witness %q: %v", c.Name, fault))
+		}
+		all = append(all, w)
+	}
+	return all, err
 }
 
 func auditCommand() *cli.Command {

@@ -52,7 +52,7 @@ func check(ctx context.Context, path string, out, errOut io.Writer) error {
 	workers := worker.NewSupervisor(silent)
 	defer workers.Close()
 	state, err := build(cfg, nil, workers, awsKMS(silent), nil, nil)
-	if err := errors.Join(err, checkLibraries(cfg), checkStateKey(cfg)); err != nil {
+	if err := errors.Join(err, checkLibraries(cfg), checkStateKey(cfg), checkWitnesses(cfg)); err != nil {
 		return fail("%v", err)
 	}
 	for _, w := range warnings(cfg, state) {
@@ -99,6 +99,11 @@ func checkStateKey(cfg *config.HSMD) error {
 	return nil
 }
 
+func checkWitnesses(cfg *config.HSMD) error {
+	_, err := witnesses(cfg)
+	return err
+}
+
 // summarise says what the file means.
 func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 	fmt.Fprintf(out, "%s is good.\n\nClients\n", cfg.Place.File())
@@ -134,6 +139,13 @@ func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 	}
 	for _, l := range cfg.Libraries {
 		fmt.Fprintf(out, "  %s: %s\n", l.Name, confined(&l))
+	}
+	fmt.Fprintf(out, "\nLog of signatures\n  %s\n", cfg.AuditLog)
+	for _, w := range cfg.Witnesses {
+		fmt.Fprintf(out, "  witnessed by %s at %s\n", w.Name, w.URL)
+	}
+	if len(cfg.Witnesses) == 0 {
+		fmt.Fprintln(out, "  no witness: an old copy of this machine would not be known for one")
 	}
 	fmt.Fprintln(out, "\nSockets")
 	for _, l := range cfg.Listeners {

@@ -92,6 +92,9 @@ func needRestart(started, cfg *config.HSMD) (changes []error) {
 	if cfg.AuditLog != started.AuditLog {
 		changed("audit_log", "audit_log is still %s", started.AuditLog)
 	}
+	if !slices.EqualFunc(cfg.Witnesses, started.Witnesses, sameWitness) {
+		changed("", "witness: the witnesses are still those that hsmd was started with")
+	}
 	sockets := func(c *config.HSMD) (all []string) {
 		for _, l := range c.Listeners {
 			all = append(all, describeListener(&l))
@@ -102,6 +105,10 @@ func needRestart(started, cfg *config.HSMD) (changes []error) {
 		changed("", "listener: hsmd still listens at %s", listed(now))
 	}
 	return changes
+}
+
+func sameWitness(a, b config.Witness) bool {
+	return a.Name == b.Name && a.URL == b.URL && a.Key == b.Key && a.Required == b.Required
 }
 
 // reloading is one reload under way.

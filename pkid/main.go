@@ -32,7 +32,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Name:                      "pkid",
 		Usage:                     "a certificate authority whose keys live in an HSM, with Vault's API",
 		Version:                   version,
-		Commands:                  append([]*ucli.Command{serverCommand()}, cli.Commands()...),
+		Commands:                  append([]*ucli.Command{serverCommand(), cli.StorageCommand(restoreCommand())}, cli.Commands()...),
 		Action:                    rootAction,
 		OnUsageError:              cli.UsageError,
 		HideHelpCommand:           true,

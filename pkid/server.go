@@ -23,6 +23,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/cli"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/metrics"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
@@ -132,7 +133,9 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	}
 	defer logins.Close()
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
+		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
+		Metrics:  metrics.New(metrics.Config{Version: version, Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
+		Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})
 	if err != nil {
 		return err

@@ -58,6 +58,7 @@ func runScript(t *testing.T, script string) {
 				"HSMD_SOCK="+pair.HSMD.Socket,
 				"HSMD_CONFIG="+pair.HSMD.Config,
 				"PKID_CONFIG="+pair.PKID.Config,
+				"STORAGE="+pair.PKID.State,
 				"CONF="+pair.Token.Conf,
 				"LIBRARY="+pair.Token.Library,
 				"LABEL="+pair.Token.Label,

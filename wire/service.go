@@ -269,8 +269,10 @@ type ForgetRequest struct {
 // ForgetResponse is empty.
 type ForgetResponse struct{}
 
-// StatusRequest is empty.
-type StatusRequest struct{}
+// StatusRequest asks how the service is; with Numbers, what it counts, too.
+type StatusRequest struct {
+	Numbers bool `cbor:"1,keyasint,omitempty"`
+}
 
 // StatusResponse describes the service. Tokens are all that the libraries show,
 // with or without a key defined on them; reading them needs no login.
@@ -280,6 +282,7 @@ type StatusResponse struct {
 	Libraries []LibraryStatus `cbor:"3,keyasint,omitempty"`
 	Refused   []Refusal       `cbor:"4,keyasint,omitempty"` // a worker's word to hsmd: refusals since it started
 	Copies    []KeyCopies     `cbor:"5,keyasint,omitempty"` // of keys on several tokens
+	Numbers   []Number        `cbor:"6,keyasint,omitempty"` // where they were asked for; not from a worker
 }
 
 // KeyCopies names a key that is on several tokens.

@@ -220,3 +220,10 @@ func (t *Table) Approve(id, signature string, rule func(r *Request) *Rule, recor
 	t.waiting[id] = &next
 	return name, after, nil
 }
+
+// Count is how many requests wait, approved or not.
+func (t *Table) Count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting)
+}

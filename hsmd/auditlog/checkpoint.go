@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,25 +100,74 @@ type checkpoints struct {
 // Verifier is the log's name and public key, as a note's verifier.
 func (l *Log) Verifier() string { return l.signer.text }
 
-// Checkpoint signs for what is durable, where there is something new, and keeps
-// the statement. A later start wants the log to go on from it.
-func (l *Log) Checkpoint() error {
+// Checkpoint signs for what is durable, where there is something new, has the
+// witnesses sign too, and keeps the statement. A later start wants the log to go on
+// from it. A witness that does not answer is asked again with the next; one that
+// has seen another log ends this one.
+func (l *Log) Checkpoint(ctx context.Context) error {
 	l.signing.Lock()
 	defer l.signing.Unlock()
 	l.mu.Lock()
 	head := tree{size: l.durable, edge: l.edge}
 	l.mu.Unlock()
-	if l.last != nil && l.last.size == head.size {
+	if l.last != nil && l.last.size == head.size && !l.unwitnessed() {
 		return nil
 	}
 	next, err := l.signer.sign(head.size, head.root())
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(l.Config.Checkpoints, next.text); err != nil {
+	lines, err := l.ask(ctx, next)
+	if err != nil {
+		l.fail(err)
+		return err
+	}
+	if err := replaceFile(l.Config.Checkpoints, append(next.text, lines...)); err != nil {
 		return fmt.Errorf("keeping a checkpoint of the log of signatures: %w", err)
 	}
 	l.last = next
+	return nil
+}
+
+// unwitnessed reports whether a witness has not signed for what is durable.
+func (l *Log) unwitnessed() bool {
+	return slices.ContainsFunc(l.Witnesses, func(w *Witness) bool { return !w.signed })
+}
+
+// ask has the witnesses sign a checkpoint, and gives the lines of those that did.
+// An error is that of one that has seen another log.
+func (l *Log) ask(ctx context.Context, c *checkpoint) (lines []byte, err error) {
+	for _, w := range l.Witnesses {
+		line, err := w.cosign(ctx, c, hashReader{l.w.tree.file})
+		if errors.Is(err, errFork) {
+			return nil, err
+		}
+		if err != nil && !w.missed {
+			l.Log.Warn("a witness does not sign for the log of signatures; it is asked again", "witness", w.name, "lines", c.size, "error", err)
+		} else if err == nil && w.missed {
+			l.Log.Info("a witness signs for the log of signatures again", "witness", w.name, "lines", c.size)
+		}
+		w.signed, w.missed = err == nil, err != nil
+		lines = append(lines, line...)
+	}
+	return lines, nil
+}
+
+// witnessed asks the witnesses at the start whether this is the log that they
+// know. Those that are required have to answer.
+func (l *Log) witnessed() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*witnessTime)
+	defer cancel()
+	if err := l.Checkpoint(ctx); errors.Is(err, errFork) {
+		return err
+	} else if err != nil {
+		l.Log.Warn("the log of signatures has no new checkpoint", "error", err)
+	}
+	for _, w := range l.Witnesses {
+		if !w.signed && w.required {
+			return fmt.Errorf("witness %s is required, and does not sign", w.name)
+		}
+	}
 	return nil
 }
 
@@ -132,7 +182,7 @@ func (l *Log) keepCheckpoints(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := l.Checkpoint(); err != nil {
+		if err := l.Checkpoint(ctx); err != nil && ctx.Err() == nil {
 			l.Log.Warn("the log of signatures has no new checkpoint", "error", err)
 		}
 	}

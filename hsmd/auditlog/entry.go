@@ -36,11 +36,12 @@ const (
 	CSR         Kind = "csr"
 	Test        Kind = "test"
 
-	Signed  Kind = "signed"  // the outcome of the line Of: there is a signature
-	Failed  Kind = "failed"  // the outcome of the line Of: there is none, or it did not leave
-	Refused Kind = "refused" // requests that were not signed, many in one line
-	Start   Kind = "start"   // hsmd begins to write
-	Seal    Kind = "seal"    // the last line of a segment
+	Signed   Kind = "signed"   // the outcome of the line Of: there is a signature
+	Failed   Kind = "failed"   // the outcome of the line Of: there is none, or it did not leave
+	Approved Kind = "approved" // a person approved what is to be signed later
+	Refused  Kind = "refused"  // requests that were not signed, many in one line
+	Start    Kind = "start"    // hsmd begins to write
+	Seal     Kind = "seal"     // the last line of a segment
 )
 
 // Hash is a SHA-256, in hexadecimal.
@@ -98,6 +99,12 @@ type Entry struct {
 	SignatureSHA256 Hash   `json:"signature_sha256,omitzero"`
 	Error           string `json:"error,omitempty"`
 	Reason          string `json:"reason,omitempty"`
+
+	// Of an approval: who gave it, his SSH signature (armoured), and the statement
+	// that it is of, which names key, scheme, kind, the bytes' SHA-256 and the end.
+	Approver  string `json:"approver,omitempty"`
+	Approval  string `json:"approval,omitempty"`
+	Statement string `json:"statement,omitempty"`
 
 	// At a start: the program's version, how many octets of a torn end were cut
 	// off, and the log's name and public key as a note's verifier (c2sp.org/signed-note).

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Config is what a Log is made of. All but the sizes is required.
+// Config is what a Log is made of. All but the
+// witnesses and sizes is required.
 type Config struct {
 	// Path is the file that is written. Sealed segments and the tree's hashes lie
 	// beside it.
@@ -21,6 +22,8 @@ type Config struct {
 	// the log, and Seed the 32 octets that the key is made of which signs it.
 	Checkpoints string
 	Seed        []byte
+	// Witnesses are asked to sign each checkpoint too.
+	Witnesses []*Witness
 
 	Version string // for the line that says of each start
 	Log     *slog.Logger
@@ -153,7 +156,14 @@ func (l *Log) close() error {
 	l.wakeUp()
 	l.mu.Unlock()
 	<-l.ended
-	return errors.Join(l.Checkpoint(), l.w.close())
+	if l.isBroken() == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), witnessTime/2)
+		defer cancel()
+		if err := l.Checkpoint(ctx); err != nil {
+			l.Log.Warn("the log of signatures has no new checkpoint", "error", err)
+		}
+	}
+	return l.w.close()
 }
 
 // Open opens a log for writing, or begins one. What a crash left torn at its end
@@ -178,11 +188,8 @@ func Open(c Config) (*Log, error) {
 		return nil, fmt.Errorf("audit_log %s: %w", c.Path, err)
 	}
 	go l.write()
-	if err := l.started(); err != nil {
-		return nil, err
-	}
-	if err := l.Checkpoint(); err != nil {
-		l.Log.Warn("the log of signatures has no new checkpoint", "error", err)
+	if err := l.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("audit_log %s: %w", c.Path, err), l.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop, l.checkpoints.done = stop, make(chan struct{})
@@ -190,16 +197,23 @@ func Open(c Config) (*Log, error) {
 	return l, nil
 }
 
-// started writes the line that says of this start.
-func (l *Log) started() error {
+// begin has the log witnessed and writes the line that says of this start. A log
+// that has lines is witnessed first: one that is behind is not written to.
+func (l *Log) begin() error {
+	fresh := l.Size() == 0
+	if !fresh {
+		if err := l.witnessed(); err != nil {
+			return err
+		}
+	}
 	p, err := l.Append(&Entry{Kind: Start, Version: l.Version, Cut: l.w.cut, Verifier: l.signer.text}, true)
 	if err == nil {
 		err = p.Wait(context.Background())
 	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("audit_log %s: %w", l.Path, err), l.Close())
+	if err != nil || !fresh {
+		return err
 	}
-	return nil
+	return l.witnessed()
 }
 
 // fail ends the log: nothing is taken any more. What is on disk is for the next
@@ -211,4 +225,10 @@ func (l *Log) fail(err error) {
 		l.broken = fmt.Errorf("the log of signatures cannot be written until hsmd is started again: %w", err)
 		l.Log.Error("ALARM: the log of signatures cannot be written; nothing is signed until hsmd is started again", "audit_log", l.Path, "error", err)
 	}
+}
+
+func (l *Log) isBroken() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
 }

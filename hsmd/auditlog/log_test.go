@@ -180,7 +180,7 @@ func TestRead(t *testing.T) {
 			}
 			next++
 		}
-		if next != max(from, size) {
+		if next < max(from, size) { // an outcome may have followed meanwhile
 			t.Errorf("from %d: ended before %d, size %d", from, next, size)
 		}
 	}

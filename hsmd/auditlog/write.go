@@ -82,9 +82,9 @@ func (l *Log) take() (batch []*Pending, closing bool) {
 // commit gives the lines of a batch their places, writes them with one call, and
 // syncs them where somebody waits.
 func (l *Log) commit(batch []*Pending) {
-	before, waited := l.w.place(), false
+	before, waited, broken := l.w.place(), false, l.isBroken()
 	for _, p := range batch {
-		if p.err = l.broken; p.err == nil {
+		if p.err = broken; p.err == nil {
 			p.err = l.w.add(p)
 		}
 		waited = waited || p.waited && p.err == nil
@@ -178,7 +178,7 @@ func (l *Log) undo(to place, cause error) error {
 func (l *Log) sync() error {
 	if err := unix.Fdatasync(int(l.w.file.Fd())); err != nil {
 		l.fail(fmt.Errorf("syncing: %w", err))
-		return l.broken
+		return l.isBroken()
 	}
 	l.w.dirty = false
 	l.mu.Lock()
@@ -189,7 +189,7 @@ func (l *Log) sync() error {
 
 // settle syncs what nobody waits for.
 func (l *Log) settle() {
-	if l.w.dirty && l.broken == nil {
+	if l.w.dirty && l.isBroken() == nil {
 		_ = l.sync() // says so itself
 	}
 }

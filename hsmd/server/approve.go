@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"time"
 
 	"github.com/hsmpki/hsmpki/hsmd/approval"
+	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/tbs"
@@ -87,6 +89,22 @@ func (c *session) approved(k *managedkey.Key, rule *approval.Rule, public *manag
 	return out
 }
 
+// recordApproval has the log of signatures take an approval down, before it
+// counts.
+func (c *session) recordApproval(ctx context.Context, name, signature string, s *approval.Status) error {
+	e := &auditlog.Entry{Kind: auditlog.Approved, Key: s.Key, Scheme: s.Scheme, Size: int64(len(s.Message)), SHA256: sha256.Sum256(s.Message),
+		NotAfter: s.Until, Peer: c.peerEntry(), Context: printable(s.Context), Approver: name, Approval: signature, Statement: s.Statement()}
+	copy(e.SPKI[:], s.SPKI)
+	line, err := c.srv.audit.Append(e, true)
+	if err == nil {
+		err = line.Wait(ctx)
+	}
+	if err != nil {
+		return &wire.Error{Code: wire.Unavailable, RetryAfter: askAgain, Message: "the approval does not count, for it could not be recorded: " + err.Error()}
+	}
+	return nil
+}
+
 // Approvals lists what waits of the keys for which the peer may approve.
 func (c *session) Approvals(_ context.Context, _ *wire.ApprovalsRequest) (*wire.ApprovalsResponse, error) {
 	state, g := c.now()
@@ -114,7 +132,7 @@ func (c *session) Approvals(_ context.Context, _ *wire.ApprovalsRequest) (*wire.
 
 // Approve adds a person's approval. Who carries it here does not matter but for
 // the grant: the signature is what counts.
-func (c *session) Approve(_ context.Context, req *wire.ApproveRequest) (*wire.ApproveResponse, error) {
+func (c *session) Approve(ctx context.Context, req *wire.ApproveRequest) (*wire.ApproveResponse, error) {
 	state, g := c.now()
 	if !g.Has(grant.Approve) {
 		return nil, c.refused(grant.Approve, "")
@@ -123,12 +141,17 @@ func (c *session) Approve(_ context.Context, req *wire.ApproveRequest) (*wire.Ap
 		if !g.Allows(grant.Approve, s.Key) {
 			return approval.ErrUnknown
 		}
+		if err := c.recordApproval(ctx, name, req.Signature, s); err != nil {
+			return err
+		}
 		c.srv.log.Info("approved", "id", s.ID, "key", s.Key, "kind", s.Kind, "approver", name, "given", len(s.Given), "quorum", s.Quorum, "uid", c.peer.UID)
 		return nil
 	})
 	switch {
 	case errors.Is(err, approval.ErrUnknown):
 		return nil, wire.Errorf(wire.UnknownKey, "nothing waits under %q", shorten(req.ID))
+	case isCode(err, wire.Unavailable):
+		return nil, err
 	case err != nil:
 		c.srv.quiet.warn("an approval was refused", "id", shorten(req.ID), "uid", c.peer.UID, "reason", err.Error())
 		return nil, wire.Errorf(wire.Denied, "%v", err)

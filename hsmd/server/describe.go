@@ -73,7 +73,7 @@ func info(k *managedkey.Key, public *managedkey.Public, err error) wire.KeyInfo 
 
 // Status tells how hsmd and its libraries are. No library is waited for longer
 // than ctx; one that does not answer has a fault.
-func (c *session) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusResponse, error) {
+func (c *session) Status(ctx context.Context, req *wire.StatusRequest) (*wire.StatusResponse, error) {
 	defer c.srv.begin().end()
 	state, g := c.now()
 	if !g.Has(grant.Status) {
@@ -94,6 +94,9 @@ func (c *session) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.Stat
 		if k.Copies != nil && g.may(grant.Describe, k.Name(), k) {
 			answer.Copies = append(answer.Copies, wire.KeyCopies{Key: k.Name(), Copies: copyInfos(k)})
 		}
+	}
+	if req.Numbers {
+		answer.Numbers = append(c.srv.numbers.list(), c.srv.gauges()...)
 	}
 	return answer, nil
 }

@@ -65,6 +65,7 @@ type Server struct {
 	quiet     *quiet
 
 	responders responder.Table
+	numbers    numbers
 	afterwards afterwards
 
 	maxConnections, maxPerUser int
@@ -193,7 +194,9 @@ func (s *Server) fromWorker(conn net.Conn, peer unixsock.Peer) (bool, error) {
 }
 
 // For gives what a peer sees of the server.
-func (s *Server) For(peer unixsock.Peer) wire.Service { return &session{srv: s, peer: peer} }
+func (s *Server) For(peer unixsock.Peer) wire.Service {
+	return &measured{&session{srv: s, peer: peer}}
+}
 
 func (s *Server) converse(ctx context.Context, conn net.Conn, peer unixsock.Peer) {
 	s.log.Debug("connected", "uid", peer.UID, "pid", peer.PID)

@@ -95,6 +95,9 @@ func FuzzParse(f *testing.F) {
 			}
 		case tbs.RevocationList:
 			list, err := x509.ParseRevocationList(signed(message, ecdsaSHA256))
+			if err == nil {
+				entriesAlike(t, message, wire.ECDSAP256SHA256, whole, list)
+			}
 			if err == nil && (len(list.RevokedCertificateEntries) != whole.Entries || !list.NextUpdate.Equal(whole.NotAfter)) {
 				t.Errorf("%d entries until %s, x509 reads %d until %s", whole.Entries, whole.NotAfter, len(list.RevokedCertificateEntries), list.NextUpdate)
 			}

@@ -72,15 +72,17 @@ func (s *Summary) listNumber(id string) string {
 	return new(big.Int).SetBytes(number).String()
 }
 
-// entryExtension checks one extension of an entry, as far as it is known here.
-func entryExtension(e *Extension) error {
+// entryExtension checks one extension of an entry, as far as it is known here,
+// and notes the reason.
+func entryExtension(e *Extension, reason *uint8) error {
 	in := cryptobyte.String(e.Value)
 	switch string(e.ID) {
 	case idReasonCode:
-		reason, ok := take(&in, tagEnumerated)
-		if !ok || !in.Empty() || e.Critical || len(reason) != 1 || reason[0] > 10 || reason[0] == 7 {
+		value, ok := take(&in, tagEnumerated)
+		if !ok || !in.Empty() || e.Critical || len(value) != 1 || value[0] > 10 || value[0] == 7 {
 			return malformed("has a revoked certificate with a malformed reason")
 		}
+		*reason = value[0]
 	case idInvalidityDate:
 		date, ok := take(&in, tagGeneralized)
 		if ok {

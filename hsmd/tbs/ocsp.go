@@ -70,16 +70,17 @@ func (p *parser) singleResponse(list *cryptobyte.String) error {
 	if !ok {
 		return malformed("has a malformed answer")
 	}
-	serial, ok := certID(&body)
+	answer, ok := certID(&body)
 	if !ok {
 		return malformed("has an answer with a malformed certificate id")
 	}
 	if p.sum.Serial == nil {
-		p.sum.Serial = serial
+		p.sum.Serial = answer.Serial
 	}
-	if !certStatus(&body) {
+	if answer.Status, ok = certStatus(&body); !ok {
 		return malformed("has an answer with a malformed status")
 	}
+	p.sum.Answers = append(p.sum.Answers, answer)
 	this, ok := takeGeneralized(&body)
 	if !ok {
 		return malformed("has an answer whose thisUpdate is no DER time")
@@ -114,47 +115,49 @@ func (p *parser) singleResponse(list *cryptobyte.String) error {
 }
 
 // certID reads issuer hashes and serial number (RFC 6960, section 4.1.1).
-func certID(in *cryptobyte.String) (serial []byte, ok bool) {
+func certID(in *cryptobyte.String) (a Answer, ok bool) {
 	body, ok := take(in, tagSequence)
 	if !ok {
-		return nil, false
+		return a, false
 	}
 	algorithm, ok := take(&body, tagSequence)
 	if !ok || !algorithmIdentifier(algorithm) {
-		return nil, false
+		return a, false
 	}
-	for range 2 {
-		if hash, ok := take(&body, tagOctetString); !ok || len(hash) < 16 || len(hash) > 64 {
-			return nil, false
+	a.Hash, _ = take(&algorithm, tagOID)
+	for _, hash := range []*[]byte{&a.NameHash, &a.KeyHash} {
+		if *hash, ok = take(&body, tagOctetString); !ok || len(*hash) < 16 || len(*hash) > 64 {
+			return a, false
 		}
 	}
-	number, ok := take(&body, tagInteger)
-	return number, ok && integer(number) && len(number) <= 64 && body.Empty()
+	a.Serial, ok = take(&body, tagInteger)
+	return a, ok && integer(a.Serial) && len(a.Serial) <= 64 && body.Empty()
 }
 
 // certStatus reads good [0], revoked [1] or unknown [2].
-func certStatus(in *cryptobyte.String) bool {
+func certStatus(in *cryptobyte.String) (Status, bool) {
 	if len(*in) >= 2 && ((*in)[0] == 0x80 || (*in)[0] == 0x82) {
-		null, ok := take(in, (*in)[0])
-		return ok && len(null) == 0
+		tag := (*in)[0]
+		null, ok := take(in, tag)
+		return Status(tag & 0x1f), ok && len(null) == 0
 	}
 	info, ok := take(in, tagContext1)
 	if !ok {
-		return false
+		return Revoked, false
 	}
 	if _, ok := takeGeneralized(&info); !ok {
-		return false
+		return Revoked, false
 	}
 	if info.Empty() {
-		return true
+		return Revoked, true
 	}
 	wrapped, ok := take(&info, tagContext0)
 	if !ok || !info.Empty() {
-		return false
+		return Revoked, false
 	}
 	// CRLReason, RFC 5280, section 5.3.1: 0 to 10 without 7.
 	reason, ok := take(&wrapped, tagEnumerated)
-	return ok && wrapped.Empty() && len(reason) == 1 && reason[0] <= 10 && reason[0] != 7
+	return Revoked, ok && wrapped.Empty() && len(reason) == 1 && reason[0] <= 10 && reason[0] != 7
 }
 
 func takeGeneralized(in *cryptobyte.String) (time.Time, bool) {

@@ -85,8 +85,14 @@ func (p *parser) revoked() error {
 		if err != nil {
 			return err
 		}
-		if err := revokedEntry(entry); err != nil {
+		serial, reason, err := revokedEntry(entry)
+		if err != nil {
 			return err
+		}
+		if p.rules.Revoked != nil {
+			if err := p.rules.Revoked(p.sum.Issuer, serial, reason); err != nil {
+				return err
+			}
 		}
 		p.sum.Entries++
 	}
@@ -97,21 +103,21 @@ func (p *parser) revoked() error {
 
 // revokedEntry reads one entry. Its serial number need not be one that we would
 // give: an imported CA may have to revoke what another program issued.
-func revokedEntry(entry element) error {
+func revokedEntry(entry element) (serial []byte, reason uint8, err error) {
 	body := entry.body
 	serial, ok := take(&body, tagInteger)
 	if !ok || !integer(serial) || len(serial) > 64 {
-		return malformed("has a revoked certificate with a malformed serial number")
+		return nil, 0, malformed("has a revoked certificate with a malformed serial number")
 	}
 	if _, ok := readTime(&body); !ok {
-		return malformed("has a revoked certificate whose date is no DER time")
+		return nil, 0, malformed("has a revoked certificate whose date is no DER time")
 	}
 	if body.Empty() {
-		return nil
+		return serial, 0, nil
 	}
 	list, ok := take(&body, tagSequence)
 	if !ok || !body.Empty() || list.Empty() {
-		return malformed("has a revoked certificate with malformed extensions")
+		return nil, 0, malformed("has a revoked certificate with malformed extensions")
 	}
 	// Most entries have one, the reason: no list is kept for that.
 	var seen [8][]byte
@@ -119,17 +125,17 @@ func revokedEntry(entry element) error {
 	for ; !list.Empty(); count++ {
 		extension, ok := readExtension(&list)
 		if !ok || count == len(seen) {
-			return malformed("has a revoked certificate with malformed or too many extensions")
+			return nil, 0, malformed("has a revoked certificate with malformed or too many extensions")
 		}
 		for _, id := range seen[:count] {
 			if bytes.Equal(id, extension.ID) {
-				return malformed("has a revoked certificate with the same extension twice")
+				return nil, 0, malformed("has a revoked certificate with the same extension twice")
 			}
 		}
 		seen[count] = extension.ID
-		if err := entryExtension(&extension); err != nil {
-			return err
+		if err := entryExtension(&extension, &reason); err != nil {
+			return nil, 0, err
 		}
 	}
-	return nil
+	return serial, reason, nil
 }

@@ -86,6 +86,11 @@ type Rules struct {
 	// Scheme is the one that the message will be signed with. The algorithm
 	// named inside a certificate or CRL must be the same.
 	Scheme wire.SignatureScheme
+	// Revoked, if there is one, is shown each entry of a CRL as it is read: the
+	// contents octets of its serial number, and its reason, 0 if it has none.
+	// What it is given is its own during the call only. Its error ends the reading
+	// and is returned as it is.
+	Revoked func(issuer, serial []byte, reason uint8) error
 }
 
 // Extension is one X.509 extension. ID holds the contents octets of the object
@@ -123,10 +128,30 @@ type Summary struct {
 	MaxPathLen int
 	// Entries counts revoked certificates or OCSP answers.
 	Entries int
+	// Answers are an OCSP response's.
+	Answers []Answer
 	// Extensions are the certificate's, the CRL's, the OCSP response's, or
 	// those that a request asks for.
 	Extensions []Extension
 }
+
+// Answer is what an OCSP response says of one certificate. Hash holds the
+// contents octets of the object identifier with which NameHash and KeyHash name
+// its issuer, Serial those of the serial number.
+type Answer struct {
+	Hash, NameHash, KeyHash, Serial []byte
+	Status                          Status
+}
+
+// Status is what an Answer says.
+type Status uint8
+
+// The statuses, by their tags in RFC 6960, section 4.2.1.
+const (
+	Good    Status = 0
+	Revoked Status = 1
+	Unknown Status = 2
+)
 
 // SerialString is the serial number in the notation of logs and of the API:
 // lower-case hexadecimal octets with colons.

@@ -77,6 +77,7 @@ func TestWhatX509Makes(t *testing.T) {
 			if got.Kind != tbs.RevocationList || got.Entries != 1 || len(got.Extensions) != 2 || !got.NotAfter.Equal(list.NextUpdate) {
 				t.Errorf("crl: %+v", got)
 			}
+			entriesAlike(t, parsed.RawTBSRevocationList, scheme, got, parsed)
 
 			if der, err = x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{SignatureAlgorithm: with.alg,
 				Subject: template.Subject, DNSNames: template.DNSNames}, with.key); err != nil {
@@ -93,6 +94,37 @@ func TestWhatX509Makes(t *testing.T) {
 				t.Errorf("csr: %+v", got)
 			}
 		})
+	}
+}
+
+// entriesAlike compares number and entries of a CRL with what x509 reads.
+func entriesAlike(t *testing.T, message []byte, scheme wire.SignatureScheme, got *tbs.Summary, want *x509.RevocationList) {
+	t.Helper()
+	if want.Number != nil && got.Number() != want.Number.String() {
+		t.Errorf("number %s, x509 reads %d", got.Number(), want.Number)
+	}
+	var n int
+	r := rules(scheme)
+	r.Revoked = func(issuer, serial []byte, reason uint8) error {
+		e := want.RevokedCertificateEntries[n]
+		n++
+		if x := e.SerialNumber.Bytes(); !bytes.Equal(issuer, want.RawIssuer) || e.SerialNumber.Sign() >= 0 && !bytes.Equal(bytes.TrimLeft(serial, "\x00"), x) || int(reason) != e.ReasonCode {
+			t.Errorf("entry %d: serial %x, reason %d, x509 reads %x, %d", n, serial, reason, x, e.ReasonCode)
+		}
+		return nil
+	}
+	if _, err := tbs.Read(bytes.NewReader(message), r); err != nil || n != len(want.RevokedCertificateEntries) {
+		t.Errorf("shown were %d entries of %d: %v", n, len(want.RevokedCertificateEntries), err)
+	}
+}
+
+// TestRevokedEndsTheReading: whoever is shown the entries may have enough.
+func TestRevokedEndsTheReading(t *testing.T) {
+	enough := errors.New("enough")
+	r := rules(wire.ECDSAP256SHA256)
+	r.Revoked = func([]byte, []byte, uint8) error { return enough }
+	if _, err := both(t, goodRevocationList().revocationList(), r); err != enough {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -189,19 +221,24 @@ func TestResponses(t *testing.T) {
 		what    string
 		message []byte
 		entries int
+		first   tbs.Status
 	}{
-		{"unknown", with(goodResponse(), "responses", seq(single([]byte{0x82, 0}, noon, later))).response(), 1},
-		{"revoked", with(goodResponse(), "responses", seq(single(tlv(0xa1, gen(noon)), noon, later))).response(), 1},
-		{"revoked with a reason", with(goodResponse(), "responses", seq(single(revoked(10), noon, later))).response(), 1},
-		{"with an extension", with(goodResponse(), "responses", seq(invalidity)).response(), 1},
-		{"SHA-256, 384 and 512", with(goodResponse(), "responses", seq(hash("\x01", 32), hash("\x02", 48), hash("\x03", 64), single(good, noon, latest))).response(), 4},
-		{"nonce of one octet", with(goodResponse(), "extensions", nonce(1)).response(), 1},
-		{"nonce of 128 octets", with(goodResponse(), "extensions", nonce(128)).response(), 1},
-		{"by name", with(goodResponse(), "responder", tlv(0xa1, name("OCSP"))).response(), 1},
+		{"unknown", with(goodResponse(), "responses", seq(single([]byte{0x82, 0}, noon, later))).response(), 1, tbs.Unknown},
+		{"revoked", with(goodResponse(), "responses", seq(single(tlv(0xa1, gen(noon)), noon, later))).response(), 1, tbs.Revoked},
+		{"revoked with a reason", with(goodResponse(), "responses", seq(single(revoked(10), noon, later))).response(), 1, tbs.Revoked},
+		{"with an extension", with(goodResponse(), "responses", seq(invalidity)).response(), 1, tbs.Revoked},
+		{"SHA-256, 384 and 512", with(goodResponse(), "responses", seq(hash("\x01", 32), hash("\x02", 48), hash("\x03", 64), single(good, noon, latest))).response(), 4, tbs.Good},
+		{"nonce of one octet", with(goodResponse(), "extensions", nonce(1)).response(), 1, tbs.Good},
+		{"nonce of 128 octets", with(goodResponse(), "extensions", nonce(128)).response(), 1, tbs.Good},
+		{"by name", with(goodResponse(), "responder", tlv(0xa1, name("OCSP"))).response(), 1, tbs.Good},
 	} {
 		got, err := both(t, c.message, rules(wire.ECDSAP256SHA256))
-		if err != nil || got.Kind != tbs.OCSPResponse || got.Entries != c.entries {
+		if err != nil || got.Kind != tbs.OCSPResponse || got.Entries != c.entries || len(got.Answers) != c.entries {
 			t.Errorf("%s: %+v, %v", c.what, got, err)
+			continue
+		}
+		if a := got.Answers[0]; len(a.Serial) == 0 || len(a.NameHash) != len(a.KeyHash) || a.Status != c.first {
+			t.Errorf("%s: says %+v", c.what, a)
 		}
 	}
 }

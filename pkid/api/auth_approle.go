@@ -206,4 +206,3 @@ func approleFieldRoutes() (routes []route) {
 func writeField(r *request, field string, value any) error {
 	return r.login.AppRole.WriteRole(r.ctx, roleName(r), vaultapi.NewParams(map[string]any{field: value}), true)
 }
-

@@ -17,9 +17,11 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/metrics"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
+	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -43,6 +45,8 @@ type Config struct {
 	Tokens   *token.Store
 	Auth     *auth.Table
 	Pending  *pending.Table
+	Store    store.Store // for snapshots alone; everything else goes by its owner
+	Metrics  *metrics.Metrics
 
 	// Settings are those in force at first.
 	Settings Settings
@@ -71,12 +75,13 @@ type Handler struct {
 	auth     map[string][]route // by the type of a way to log in
 	started  time.Time
 	settings atomic.Pointer[Settings]
+	signing  signing
 	polling  sync.Mutex // one poll of what waits for approval at a time
 }
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Auth == nil || cfg.Pending == nil || cfg.Log == nil {
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Auth == nil || cfg.Pending == nil || cfg.Store == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("api: mounts, keys, policies, tokens, auth, pending and log are needed")
 	}
 	if cfg.Now == nil {

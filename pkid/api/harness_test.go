@@ -18,6 +18,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/metrics"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
@@ -78,7 +79,9 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	logins, err := auth.Open(t.Context(), auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log})
 	must(t, err)
 	t.Cleanup(logins.Close)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Pending: &pending.Table{Store: state, Now: time.Now}, Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
+		Metrics:  metrics.New(metrics.Config{Version: "test", Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
+		Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)
 
 	dir, err := os.MkdirTemp("", "api-") // short: the path of a socket has to be

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/hsmpki/hsmpki/pkid/auth"
@@ -25,19 +26,20 @@ const (
 // request is one request after everything that is alike for all paths: path
 // checked, mount found, caller known, parameters parsed.
 type request struct {
-	ctx    context.Context
-	id     string // request id, a UUID
-	op     operation
-	path   string // below /v1/, cleaned: "pki/issue/web"
-	rest   string // below the mount: "issue/web"
-	mount  *mounts.Mount
-	login  *auth.Mount       // the way to log in that the path is of; rest is below it then
-	vars   map[string]string // what stood for :role, :ref, … in the pattern
-	params *vaultapi.Params
-	body   []byte // of a route whose body is not parameters
-	header http.Header
-	who    identity
-	draw   ca.Draw // of a route that waits for approval
+	ctx     context.Context
+	id      string // request id, a UUID
+	op      operation
+	path    string // below /v1/, cleaned: "pki/issue/web"
+	pattern string // of the route, "" for none
+	rest    string // below the mount: "issue/web"
+	mount   *mounts.Mount
+	login   *auth.Mount       // the way to log in that the path is of; rest is below it then
+	vars    map[string]string // what stood for :role, :ref, … in the pattern
+	params  *vaultapi.Params
+	body    []byte // of a route whose body is not parameters
+	header  http.Header
+	who     identity
+	draw    ca.Draw // of a route that waits for approval
 }
 
 // answer is what a handler answers. The zero answer, like a nil one, is 204.
@@ -54,6 +56,9 @@ type answer struct {
 	// stream answers octets of contentType that are not held whole: it calls
 	// send with them, and what send gives is its result.
 	stream func(send func(*stream) error) error
+
+	// pour writes octets of contentType of which nobody knows how many there are.
+	pour func(to io.Writer) error
 
 	// bare is written as JSON without the envelope.
 	bare any

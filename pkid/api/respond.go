@@ -29,6 +29,8 @@ func (h *Handler) respond(w http.ResponseWriter, req *http.Request, r *request, 
 	}
 	maps.Copy(w.Header(), a.header)
 	switch {
+	case a.pour != nil:
+		h.sendPoured(w, r, a)
 	case a.stream != nil:
 		h.sendStream(w, req, r, a)
 	case a.contentType != "" || a.raw != nil:

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,16 +15,22 @@ import (
 
 // ServeHTTP answers one request, come what may.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	id := uuid.NewString()
+	id, began := uuid.NewString(), time.Now()
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Server", "pkid/"+h.Version)
 	defer func() {
 		if fault := recover(); fault != nil {
+			if fault == http.ErrAbortHandler { // what was begun cannot be finished
+				panic(fault)
+			}
 			h.Log.Error("panic", "request_id", id, "method", req.Method, "path", req.URL.Path, "panic", fault, "stack", string(debug.Stack()))
 			h.respondError(w, &request{id: id, path: req.URL.Path}, errors.New("panic"))
 		}
 	}()
 	r := &request{ctx: req.Context(), id: id, path: req.URL.Path, header: req.Header}
+	told := &told{ResponseWriter: w}
+	w = told
+	defer func() { h.Metrics.Request(r.pattern, string(r.op), told.status, time.Since(began)) }()
 	a, err := h.answer(w, req, r)
 	if err != nil {
 		h.respondError(w, r, err)
@@ -53,6 +60,9 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	}
 
 	rt := h.route(r)
+	if rt != nil {
+		r.pattern = rt.pattern
+	}
 	if query != "" && rt != nil { // the mount may have gone meanwhile
 		r.vars["request"] = query
 	}

@@ -34,15 +34,21 @@ func readHealth(h *Handler, r *request) (*answer, error) {
 			return nil, vaultapi.BadRequest("%s=%d: must be an HTTP status from 200 to 599", name, code)
 		}
 	}
+	signing := wantsSigning(r)
 	if err := r.params.Err(); err != nil {
 		return nil, err
 	}
-	return &answer{status: r.params.Int("activecode", 200), bare: map[string]any{
+	health := map[string]any{
 		"initialized": true, "sealed": false, "standby": false, "performance_standby": false,
 		"replication_performance_mode": "disabled", "replication_dr_mode": "disabled",
 		"server_time_utc": h.Now().Unix(), "version": compatibility, "pkid_version": h.Version, "enterprise": false,
 		"cluster_name": clusterName, "cluster_id": h.clusterID(), "echo_duration_ms": 0, "clock_skew_ms": 0,
-	}}, nil
+	}
+	status := r.params.Int("activecode", 200)
+	if signing {
+		return readSigning(h, r, health, status)
+	}
+	return &answer{status: status, bare: health}, nil
 }
 
 func readSealStatus(h *Handler, _ *request) (*answer, error) {

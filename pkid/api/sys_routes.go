@@ -28,9 +28,11 @@ func sysRoutes() []route {
 		{pattern: "sys/managed-keys/:type/:name/test/sign", help: "Signs with a managed key and verifies; makes the key where that is allowed.",
 			ops: map[operation]handlerFunc{update: testManagedKey}},
 
+		{pattern: "sys/storage/snapshot", help: "Copies the whole state, as it is at one moment.", sudo: true, ops: map[operation]handlerFunc{read: readSnapshot}},
 		{pattern: "sys/approvals", help: "Lists the requests that wait for approval at hsmd.", ops: map[operation]handlerFunc{read: listApprovals, list: listApprovals}},
 		{pattern: "sys/approvals/:id", help: "Asks again for what waited for approval.", ops: map[operation]handlerFunc{read: readApproval, delete: deleteApproval}},
 
+		{pattern: "sys/metrics", help: "Tells what is counted and measured, in Prometheus' text format.", watched: true, ops: map[operation]handlerFunc{read: readMetrics}},
 		{pattern: "sys/hsm/status", help: "Tells how hsmd, its libraries and their tokens are.", ops: map[operation]handlerFunc{read: readHSMStatus}},
 
 		{pattern: "sys/policies/acl", help: "Lists the policies.", ops: map[operation]handlerFunc{read: listPolicies, list: listPolicies}},
@@ -49,7 +51,7 @@ func sysRoutes() []route {
 	routes = append(routes, sysAuthRoutes...)
 	for pattern, what := range map[string]string{
 		"sys/audit": "the audit log", "sys/audit/*path": "the audit log",
-		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases", "sys/metrics": "metrics",
+		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases",
 	} {
 		routes = append(routes, notBuilt(pattern, what))
 	}

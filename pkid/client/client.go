@@ -130,7 +130,8 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 	}
 }
 
-func (c *Client) once(ctx context.Context, r *Request, body []byte) (*Answer, error) {
+// request makes the HTTP request.
+func (c *Client) request(ctx context.Context, r *Request, body []byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, c.URL(r), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -144,6 +145,14 @@ func (c *Client) once(ctx context.Context, r *Request, body []byte) (*Answer, er
 	}
 	if c.cfg.Namespace != "" {
 		req.Header.Set("X-Vault-Namespace", c.cfg.Namespace)
+	}
+	return req, nil
+}
+
+func (c *Client) once(ctx context.Context, r *Request, body []byte) (*Answer, error) {
+	req, err := c.request(ctx, r, body)
+	if err != nil {
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

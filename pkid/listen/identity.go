@@ -26,6 +26,7 @@ type Identity struct {
 type (
 	identityKey struct{}
 	proxiesKey  struct{} // the proxies that a connection may come from
+	watchKey    struct{} // whether whoever asks may see the metrics
 )
 
 // IdentityOf tells who sent the request whose context this is. The zero
@@ -40,8 +41,16 @@ func withProxies(l net.Listener) context.Context {
 	ctx := context.Background()
 	if l, ok := l.(*listener); ok {
 		ctx = context.WithValue(ctx, proxiesKey{}, l.proxies)
+		ctx = context.WithValue(ctx, watchKey{}, l.config.UnauthenticatedMetricsAccess)
 	}
 	return ctx
+}
+
+// MayWatch reports whether the listener that a request came by shows metrics to
+// whoever asks.
+func MayWatch(ctx context.Context) bool {
+	may, _ := ctx.Value(watchKey{}).(bool)
+	return may
 }
 
 // behindProxies has a request from a proxy count as its client's.

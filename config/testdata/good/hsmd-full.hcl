@@ -152,3 +152,9 @@ managed_key "pkcs11" "offline-root" {
 }
 
 audit_log = "/var/log/hsmd/audit.log"
+
+witness "elsewhere" {
+  url      = "https://witness.example.com/api"
+  key      = "witness.example.com/w1+a16ce9e2+BAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
+  required = true
+}

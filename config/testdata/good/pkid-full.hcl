@@ -15,6 +15,7 @@ listener "tcp" {
 listener "tcp" {
   address     = "127.0.0.1:8201"
   tls_disable = 1
+  telemetry { unauthenticated_metrics_access = true }
   x_forwarded_for_authorized_addrs = "127.0.0.1, 2001:db8::/32"
 }
 peer "root" { policies = ["root"] }
