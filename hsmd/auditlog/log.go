@@ -109,7 +109,9 @@ func (l *Log) append(e *Entry, p *Pending) (*Pending, error) {
 		return nil, ErrClosed
 	}
 	l.queue = append(l.queue, p)
-	l.wakeUp()
+	if n := len(l.queue); p.waited || n == 1 || n == many {
+		l.wakeUp()
+	}
 	return p, nil
 }
 
