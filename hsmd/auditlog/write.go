@@ -150,9 +150,7 @@ func (w *writer) flush() error {
 	if _, err := w.file.WriteAt(w.pending, w.size); err != nil {
 		return err
 	}
-	if err := w.tree.add(w.hashes); err != nil {
-		return err
-	}
+	w.tree.add(w.hashes)
 	w.size += int64(len(w.pending))
 	w.pending, w.hashes, w.dirty = w.pending[:0], w.hashes[:0], true
 	if cap(w.pending) > maxBatch {
@@ -175,9 +173,6 @@ func (l *Log) undo(to place, cause error) error {
 	w := &l.w
 	w.next, w.prev, w.pending, w.hashes = to.next, to.prev, w.pending[:0], w.hashes[:0]
 	if err := w.file.Truncate(w.size); err != nil {
-		l.fail(err)
-	}
-	if err := w.tree.back(w.next); err != nil {
 		l.fail(err)
 	}
 	w.space.lost(w.size)
