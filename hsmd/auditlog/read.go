@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // errStop ends a reading that nobody goes on with.
@@ -86,6 +87,7 @@ func openSegments(path string) (all []openedSegment, err error) {
 		if written.file, err = os.Open(path); !errors.Is(err, os.ErrNotExist) {
 			break
 		}
+		time.Sleep(time.Millisecond)
 	}
 	if err != nil {
 		return nil, err
