@@ -18,7 +18,6 @@ func sysRoutes() []route {
 			ops: map[operation]handlerFunc{read: readTune, update: tuneMount}},
 		{pattern: "sys/remount", help: "Moves a mount, with all that it has, to another path.", sudo: true, ops: map[operation]handlerFunc{update: remount}},
 		{pattern: "sys/remount/status/:migration_id", help: "Tells how a move went.", ops: map[operation]handlerFunc{read: readRemount}},
-		{pattern: "sys/auth", help: "Lists the ways to log in.", ops: map[operation]handlerFunc{read: readAuth}},
 		{pattern: "sys/internal/ui/mounts", help: "Lists the mounts that the caller may see.", stranger: true, ops: map[operation]handlerFunc{read: readVisibleMounts}},
 		{pattern: "sys/internal/ui/mounts/*path", help: "Describes the mount that a path is in.", stranger: true, ops: map[operation]handlerFunc{read: readMountOfPath}},
 		{pattern: "sys/internal/ui/resultant-acl", help: "Tells what the caller may do.", ops: map[operation]handlerFunc{read: readResultantACL}},
@@ -48,8 +47,9 @@ func sysRoutes() []route {
 			ops: map[operation]handlerFunc{update: readCapabilitiesByAccessor}},
 	}
 	routes = append(routes, tokenRoutes()...)
+	routes = append(routes, sysAuthRoutes...)
 	for pattern, what := range map[string]string{
-		"sys/auth/*path": "ways to log in", "sys/audit": "the audit log", "sys/audit/*path": "the audit log",
+		"sys/audit": "the audit log", "sys/audit/*path": "the audit log",
 		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases",
 	} {
 		routes = append(routes, notBuilt(pattern, what))
