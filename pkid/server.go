@@ -19,6 +19,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/cli"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
@@ -126,8 +127,13 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 		return err
 	}
 	defer tokens.Close()
+	logins, err := auth.Open(ctx, auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log})
+	if err != nil {
+		return err
+	}
+	defer logins.Close()
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
+		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
 		Metrics:  metrics.New(metrics.Config{Version: version, Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
 		Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})

@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"pkid/client":             {"pkid/vaultapi"},
 	"pkid/vaultapi":           nil,
 	"pkid/listen":             {"config", "wire/unixsock"},
-	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/token", "pkid/policy", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/store/snapshot", "pkid/hsm", "pkid/pending", "pkid/metrics", "wire"},
+	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/token", "pkid/auth", "pkid/auth/*", "pkid/policy", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/store/snapshot", "pkid/hsm", "pkid/pending", "pkid/metrics", "wire"},
 	"pkid/pending":            {"pkid/store"},
 	"pkid/metrics":            {"pkid/mounts", "pkid/ca", "pkid/store/pebblestore", "wire"},
 	"pkid/mounts":             {"pkid/vaultapi", "pkid/store", "pkid/hsm", "pkid/ca", "pkid/ocsp", "pkid/tidy", "pkid/goodkey"},

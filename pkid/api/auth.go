@@ -6,9 +6,9 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/token"
 )
 
-// auth is Vault's block of the same name in an answer: a token that was made,
+// authBlock is what Vault calls auth in an answer: a token that was made,
 // by a login or another token, or renewed.
-type auth struct {
+type authBlock struct {
 	ClientToken    string            `json:"client_token"`
 	Accessor       string            `json:"accessor"`
 	Policies       []string          `json:"policies"`
@@ -25,7 +25,7 @@ type auth struct {
 
 // authAnswer gives a token to whoever logged in, made it or renewed it.
 func authAnswer(t *token.Token) *answer {
-	return &answer{warnings: t.Warnings, auth: &auth{
+	return &answer{warnings: t.Warnings, auth: &authBlock{
 		ClientToken: t.ID, Accessor: t.Accessor, Policies: t.Policies, TokenPolicies: t.Policies, Metadata: t.Meta,
 		LeaseDuration: int64(t.Granted() / time.Second), Renewable: t.Renewable, TokenType: "service", Orphan: t.Orphan(), NumUses: max(0, t.NumUses),
 	}}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/metrics"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
@@ -42,6 +43,7 @@ type Config struct {
 	Keys     Keys
 	Policies *policy.Table
 	Tokens   *token.Store
+	Auth     *auth.Table
 	Pending  *pending.Table
 	Store    store.Store // for snapshots alone; everything else goes by its owner
 	Metrics  *metrics.Metrics
@@ -70,6 +72,7 @@ type Settings struct {
 type Handler struct {
 	Config
 	sys, pki []route
+	auth     map[string][]route // by the type of a way to log in
 	started  time.Time
 	settings atomic.Pointer[Settings]
 	signing  signing
@@ -78,8 +81,8 @@ type Handler struct {
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Pending == nil || cfg.Store == nil || cfg.Metrics == nil || cfg.Log == nil {
-		return nil, errors.New("api: mounts, keys, policies, tokens, pending and log are needed")
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Auth == nil || cfg.Pending == nil || cfg.Store == nil || cfg.Metrics == nil || cfg.Log == nil {
+		return nil, errors.New("api: mounts, keys, policies, tokens, auth, pending, store, metrics and log are needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -88,6 +91,7 @@ func New(cfg Config) (*Handler, error) {
 		Config:  cfg,
 		sys:     compile(sysRoutes()),
 		pki:     compile(pkiRoutes()),
+		auth:    authRoutes(),
 		started: cfg.Now(),
 	}
 	h.Change(cfg.Settings)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/metrics"
@@ -75,7 +76,10 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	tokens, err := token.Open(t.Context(), token.Config{Store: state, Now: time.Now, Log: log})
 	must(t, err)
 	t.Cleanup(tokens.Close)
-	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
+	logins, err := auth.Open(t.Context(), auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log})
+	must(t, err)
+	t.Cleanup(logins.Close)
+	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
 		Metrics:  metrics.New(metrics.Config{Version: "test", Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
 		Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
@@ -32,6 +33,7 @@ type request struct {
 	pattern string // of the route, "" for none
 	rest    string // below the mount: "issue/web"
 	mount   *mounts.Mount
+	login   *auth.Mount       // the way to log in that the path is of; rest is below it then
 	vars    map[string]string // what stood for :role, :ref, … in the pattern
 	params  *vaultapi.Params
 	body    []byte // of a route whose body is not parameters
@@ -43,7 +45,7 @@ type request struct {
 // answer is what a handler answers. The zero answer, like a nil one, is 204.
 type answer struct {
 	data     map[string]any
-	auth     *auth // a token that was made or renewed
+	auth     *authBlock // a token that was made or renewed
 	warnings []string
 	status   int // 0: 200, or 204 when there is nothing to say
 

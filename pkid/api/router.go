@@ -73,7 +73,7 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 		return nil, err
 	}
 	switch {
-	case rt == nil && r.mount == nil:
+	case rt == nil && r.mount == nil && r.login == nil:
 		return nil, vaultapi.Errorf(http.StatusNotFound, "no handler for route %q. route entry not found.", r.path)
 	case rt == nil:
 		return nil, vaultapi.Errorf(http.StatusNotFound, "1 error occurred:\n\t* unsupported path\n\n")
@@ -86,6 +86,12 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	warnings, err := h.readParams(w, req, r, rt)
 	if err != nil {
 		return nil, err
+	}
+	if r.login != nil {
+		if !r.login.Enter() {
+			return nil, vaultapi.Errorf(http.StatusNotFound, "no handler for route %q. route entry not found.", r.path)
+		}
+		defer r.login.Leave()
 	}
 	a, err := h.perform(r, rt)
 	if err != nil {
@@ -103,20 +109,40 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	return a, nil
 }
 
-// route finds where the path leads: paths of sys/ and auth/ are fixed, all
+// route finds where the path leads: paths of sys/ and auth/token are fixed, all
 // others lie below a mount. It is nil where nothing is.
 func (h *Handler) route(r *request) (rt *route) {
 	r.mount, r.rest = h.Mounts.Find(r.path)
 	if strings.HasPrefix(r.path, "sys/") || strings.HasPrefix(r.path, "auth/") {
-		rt, r.vars = find(h.sys, r.path)
-		return rt
+		if rt, r.vars = find(h.sys, r.path); rt != nil {
+			return rt
+		}
+		return h.routeLogin(r)
 	}
 	if r.mount == nil || r.mount.Authority == nil {
 		return nil
 	}
 	rt, r.vars = find(h.pki, r.rest)
+	return readAsList(r, rt)
+}
+
+// routeLogin finds what lies below the path of a way to log in.
+func (h *Handler) routeLogin(r *request) (rt *route) {
+	path, below := strings.CutPrefix(r.path, "auth/")
+	if !below {
+		return nil
+	}
+	if r.login, r.rest = h.Auth.Find(path); r.login == nil {
+		return nil
+	}
+	rt, r.vars = find(h.auth[r.login.Type], r.rest)
+	return readAsList(r, rt)
+}
+
+// readAsList has GET of what can only be listed answered, and judged, as LIST.
+func readAsList(r *request, rt *route) *route {
 	if rt != nil && r.op == read && rt.ops[read] == nil && rt.ops[list] != nil {
-		r.op = list // GET of what can only be listed is answered, and judged, as LIST
+		r.op = list
 	}
 	return rt
 }

@@ -61,10 +61,6 @@ func (h *Handler) tokenAuth() map[string]any {
 	}
 }
 
-func readAuth(h *Handler, _ *request) (*answer, error) {
-	return &answer{data: map[string]any{"token/": h.tokenAuth()}, topLevel: true}, nil
-}
-
 // readVisibleMounts is for Vault's UI: a stranger sees the mounts that are
 // listed for everybody, and of them little.
 func readVisibleMounts(h *Handler, r *request) (*answer, error) {
@@ -79,6 +75,14 @@ func readVisibleMounts(h *Handler, r *request) (*answer, error) {
 	}
 	if r.who.mayEverything() {
 		auth["token/"] = h.tokenAuth()
+	}
+	for _, m := range h.Auth.List() {
+		switch {
+		case r.who.mayEverything():
+			auth[m.Path] = h.describeAuth(m)
+		case m.Config.ListingVisibility == "unauth":
+			auth[m.Path] = map[string]any{"type": m.Type, "description": m.Description, "options": m.Options}
+		}
 	}
 	return &answer{data: map[string]any{"secret": secret, "auth": auth}}, nil
 }

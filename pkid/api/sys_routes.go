@@ -18,7 +18,6 @@ func sysRoutes() []route {
 			ops: map[operation]handlerFunc{read: readTune, update: tuneMount}},
 		{pattern: "sys/remount", help: "Moves a mount, with all that it has, to another path.", sudo: true, ops: map[operation]handlerFunc{update: remount}},
 		{pattern: "sys/remount/status/:migration_id", help: "Tells how a move went.", ops: map[operation]handlerFunc{read: readRemount}},
-		{pattern: "sys/auth", help: "Lists the ways to log in.", ops: map[operation]handlerFunc{read: readAuth}},
 		{pattern: "sys/internal/ui/mounts", help: "Lists the mounts that the caller may see.", stranger: true, ops: map[operation]handlerFunc{read: readVisibleMounts}},
 		{pattern: "sys/internal/ui/mounts/*path", help: "Describes the mount that a path is in.", stranger: true, ops: map[operation]handlerFunc{read: readMountOfPath}},
 		{pattern: "sys/internal/ui/resultant-acl", help: "Tells what the caller may do.", ops: map[operation]handlerFunc{read: readResultantACL}},
@@ -49,8 +48,9 @@ func sysRoutes() []route {
 			ops: map[operation]handlerFunc{update: readCapabilitiesByAccessor}},
 	}
 	routes = append(routes, tokenRoutes()...)
+	routes = append(routes, sysAuthRoutes...)
 	for pattern, what := range map[string]string{
-		"sys/auth/*path": "ways to log in", "sys/audit": "the audit log", "sys/audit/*path": "the audit log",
+		"sys/audit": "the audit log", "sys/audit/*path": "the audit log",
 		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases",
 	} {
 		routes = append(routes, notBuilt(pattern, what))
@@ -82,6 +82,7 @@ func tokenRoutes() []route {
 		{pattern: "auth/token/revoke", help: "Revokes a token and its children.", ops: written(revokeToken)},
 		{pattern: "auth/token/revoke-accessor", help: "Revokes the token of an accessor, and its children.", ops: written(revokeAccessor)},
 		{pattern: "auth/token/revoke-orphan", help: "Revokes a token; its children go on without a parent.", sudo: true, ops: written(revokeOrphan)},
+		{pattern: "sys/leases/revoke-prefix/*path", help: "Revokes the tokens that were made at a path and below it.", sudo: true, ops: written(revokePrefix)},
 		{pattern: "auth/token/accessors", help: "Lists the accessors of all tokens.", sudo: true, ops: map[operation]handlerFunc{list: listAccessors}},
 		{pattern: "auth/token/tidy", help: "Deletes the tokens that have ended.", ops: written(tidyTokens)},
 		{pattern: "auth/token/roles", help: "Lists the roles that tokens are made by.", ops: map[operation]handlerFunc{list: listTokenRoles}},

@@ -111,7 +111,7 @@ func (m *Mount) with(c Change) (*Mount, error) {
 	if c.Options != nil {
 		next.Options = c.Options
 	}
-	return &next, next.check()
+	return &next, next.Check()
 }
 
 func set[T any](to *T, from *T) {
@@ -120,7 +120,8 @@ func set[T any](to *T, from *T) {
 	}
 }
 
-func (m *Mount) check() error {
+// Check refuses settings that make no sense together.
+func (m *Mount) Check() error {
 	if byDefault, longest := m.EffectiveTTLs(); byDefault > longest {
 		return vaultapi.BadRequest("given default lease TTL of %d greater than max lease TTL of %d", int(byDefault.Seconds()), int(longest.Seconds()))
 	}
@@ -146,7 +147,7 @@ func newMount(s Spec) (*Mount, error) {
 		Path: path, Type: s.Type, UUID: uuid.NewString(), Accessor: s.Type + "_" + hex.EncodeToString(suffix),
 		Description: s.Description, Options: s.Options, Local: s.Local, SealWrap: s.SealWrap, Config: s.Config,
 	}
-	return m, m.check()
+	return m, m.Check()
 }
 
 // reserved are first segments that are not for mounts.
@@ -154,20 +155,14 @@ var reserved = []string{"sys", "cubbyhole", "identity", "auth", "audit"}
 
 // clean gives a mount's path as the table has it, with a slash at its end.
 func clean(path string) (string, error) {
-	path = strings.Trim(path, "/")
-	if path == "" || len(path) > 256 {
-		return "", vaultapi.BadRequest("a mount's path must have 1 to 256 characters")
+	path, err := vaultapi.MountPath(path)
+	if err != nil {
+		return "", err
 	}
-	segments := strings.Split(path, "/")
-	for _, s := range segments {
-		if s == "" || s == "." || s == ".." || strings.ContainsAny(s, "+*?#%\\ ") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return "", vaultapi.BadRequest("the mount path %q has a part that is empty, '.', '..', or has a blank, '+', '*', '?', '#', '%%' or '\\' in it", path)
-		}
+	if first, _, _ := strings.Cut(path, "/"); slices.Contains(reserved, first) {
+		return "", vaultapi.BadRequest("path %q is reserved: cannot mount at %s", strings.TrimSuffix(path, "/"), path)
 	}
-	if slices.Contains(reserved, segments[0]) {
-		return "", vaultapi.BadRequest("path %q is reserved: cannot mount at %s/", path, segments[0])
-	}
-	return path + "/", nil
+	return path, nil
 }
 
 // builtIn are the mounts that are always there; clients look for them. Their

@@ -42,42 +42,12 @@ func (t *Table) Disable(ctx context.Context, path string) error {
 	return nil
 }
 
-// purgeBatch is how many keys are deleted in one update.
-const purgeBatch = 1000
-
 // purge deletes the data of a mount that is gone, and last the mark.
 func (t *Table) purge(id string) {
-	for done := false; !done; {
-		err := t.cfg.Store.Update(t.ctx, func(tx store.Tx) error {
-			var keys [][]byte
-			start, end := store.Of(id).All()
-			err := tx.Scan(start, end, func(key, _ []byte) error {
-				keys = append(keys, slices.Clone(key))
-				if len(keys) == purgeBatch {
-					return store.ErrStop
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			for _, key := range keys {
-				if err := tx.Delete(key); err != nil {
-					return err
-				}
-			}
-			done = len(keys) < purgeBatch
-			if done {
-				return tx.Delete(store.Unmounted(id))
-			}
-			return nil
-		})
-		if err != nil {
-			if t.ctx.Err() == nil {
-				t.cfg.Log.Error("the data of a mount that is gone could not be deleted; the next start goes on", "uuid", id, "error", err)
-			}
-			return
-		}
+	start, end := store.Of(id).All()
+	err := store.Clear(t.ctx, t.cfg.Store, start, end, func(tx store.Tx) error { return tx.Delete(store.Unmounted(id)) })
+	if err != nil && t.ctx.Err() == nil {
+		t.cfg.Log.Error("the data of a mount that is gone could not be deleted; the next start goes on", "uuid", id, "error", err)
 	}
 }
 

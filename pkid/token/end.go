@@ -91,6 +91,16 @@ func (s *Store) Use(ctx context.Context, t *Token) error {
 // again.
 func (s *Store) RevokeByPath(ctx context.Context, prefix string) error {
 	defer s.look()
+	return s.endAll(ctx, prefix)
+}
+
+// RevokeAt does the same with those that were made at this very path.
+func (s *Store) RevokeAt(ctx context.Context, path string) error {
+	defer s.look()
+	return s.endAll(ctx, path+"\x00") // where the path ends in the index
+}
+
+func (s *Store) endAll(ctx context.Context, prefix string) error {
 	start, end := store.TokensByPath(prefix)
 	return s.pages(ctx, start, end, func(tx store.Tx, key []byte) error {
 		_, hash, _ := bytes.Cut(key, []byte{0})
