@@ -14,6 +14,7 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/wire"
 )
 
 // checkpointFile is the one of the state directory that says how long the log of
@@ -64,7 +65,47 @@ func auditCommand() *cli.Command {
 				&cli.StringFlag{Name: "key", Usage: "the log's `VERIFIER` key, as noted elsewhere; else the one that the log names"},
 			},
 			Action: auditVerify,
+		}, {
+			Name:  "read",
+			Usage: "print lines of the log of signatures, as a running hsmd gives them",
+			Description: "It takes \"audit\" on all keys. What pkid has no record of, this finds:\n\n" +
+				"   hsmd audit read | pkid audit reconcile",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "address", Usage: "hsmd's socket, a `PATH`", Value: config.DefaultHSMDSocket},
+				&cli.Uint64Flag{Name: "from", Usage: "the first line's `NUMBER`"},
+			},
+			Action: auditRead,
 		}},
+	}
+}
+
+// auditRead prints lines until there are no more.
+func auditRead(c *cli.Context) error {
+	if _, err := arguments(c, 0); err != nil {
+		return err
+	}
+	client, err := dial(c.Context, c.String("address"))
+	if err != nil {
+		return fail("%v", err)
+	}
+	defer client.Close()
+	for next := c.Uint64("from"); ; {
+		answer, err := client.Log(c.Context, &wire.LogRequest{From: next})
+		if e, ok := errors.AsType[*wire.Error](err); ok {
+			return cli.Exit("hsmd: "+e.Error(), exitServer)
+		}
+		if err != nil {
+			return fail("%v", err)
+		}
+		if len(answer.Lines) == 0 {
+			return nil
+		}
+		for _, line := range answer.Lines {
+			if _, err := fmt.Fprintf(c.App.Writer, "%s\n", line); err != nil {
+				return fail("%v", err)
+			}
+		}
+		next += uint64(len(answer.Lines))
 	}
 }
 

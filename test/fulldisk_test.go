@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,6 +32,7 @@ func TestCase57_FullDisk(t *testing.T) {
 	}
 	t.Run("floor", fullDiskFloor)
 	t.Run("during commits", fullDiskDuringCommits)
+	t.Run("log of signatures", fullDiskAudit)
 }
 
 func inOwnMounts(t *testing.T) {
@@ -53,7 +53,7 @@ func inOwnMounts(t *testing.T) {
 	}
 }
 
-// smallDisk is the file system that a pkid has its state on.
+// smallDisk is the file system that a daemon writes to.
 type smallDisk struct {
 	path    string
 	ballast string
@@ -62,19 +62,11 @@ type smallDisk struct {
 // onSmallDisk starts both daemons with pkid's state on a file system of 192 MiB.
 func onSmallDisk(t *testing.T) (*daemon.Pair, *smallDisk) {
 	t.Helper()
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=192m,mode=0700"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	disk := mountDisk(t, "192m")
 	p := startHSMD(t)
 	p.PKID = daemon.NewPKID(t, p.HSMD, "") // its end comes before the disk's
-	p.PKID.OnStateOf(t, &daemon.PKID{State: dir})
-	return p, &smallDisk{dir, filepath.Join(dir, "ballast")}
+	p.PKID.OnStateOf(t, &daemon.PKID{State: disk.path})
+	return p, disk
 }
 
 func (d *smallDisk) free(t *testing.T) int64 {

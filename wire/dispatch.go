@@ -34,6 +34,8 @@ func (s *server) bind(o op, body []byte, parts *partReader) (func(context.Contex
 		return bind(body, s.svc.Status)
 	case opApprovals, opApprove:
 		return s.bindApproving(o, body)
+	case opLog:
+		return s.bindLogging(body)
 	}
 	return nil, fmt.Errorf("%w: unknown operation %d", errFrame, o)
 }

@@ -32,6 +32,7 @@ const (
 	opStatus    op = 7
 	opApprovals op = 8
 	opApprove   op = 9
+	opLog       op = 10
 )
 
 // header begins every frame after the handshake; a body follows it where the

@@ -62,6 +62,10 @@ func (fixed) Approve(context.Context, *wire.ApproveRequest) (*wire.ApproveRespon
 	return nil, &wire.Error{Code: wire.Pending, Message: "waits", RetryAfter: time.Second, ID: "0a", Until: time.Unix(1795003600, 0)}
 }
 
+func (fixed) Log(context.Context, *wire.LogRequest) (*wire.LogResponse, error) {
+	return &wire.LogResponse{Lines: [][]byte{[]byte(`{"seq":7}`), []byte(`{"seq":8}`)}, Size: 9, Verifier: "log+00000000+AQ=="}, nil
+}
+
 // recorder keeps what is written to a connection.
 type recorder struct {
 	net.Conn
@@ -111,6 +115,9 @@ func TestVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Approve(ctx, &wire.ApproveRequest{ID: "0a", Signature: "-----BEGIN"}); !errors.Is(err, wire.Pending) {
+		t.Fatal(err)
+	}
+	if _, err := c.Log(ctx, &wire.LogRequest{From: 7}); err != nil {
 		t.Fatal(err)
 	}
 	c.Close()

@@ -138,7 +138,7 @@ func (l *Log) unwitnessed() bool {
 // An error is that of one that has seen another log.
 func (l *Log) ask(ctx context.Context, c *checkpoint) (lines []byte, err error) {
 	for _, w := range l.Witnesses {
-		line, err := w.cosign(ctx, c, hashReader{l.w.tree.file})
+		line, err := w.cosign(ctx, c, hashReader{l.w.tree})
 		if errors.Is(err, errFork) {
 			return nil, err
 		}
@@ -213,7 +213,7 @@ func (l *Log) extends(c *checkpoint) error {
 	if c.size > l.w.next {
 		return behind(l.w.next, c.size)
 	}
-	root, err := tlog.TreeHash(int64(c.size), hashReader{l.w.tree.file})
+	root, err := tlog.TreeHash(int64(c.size), hashReader{l.w.tree})
 	if err != nil {
 		return err
 	}

@@ -49,11 +49,12 @@ type Log struct {
 	wake    chan struct{} // has room for one
 	ended   chan struct{} // closed when the writer has
 
-	// durable is how far the log has been synced, edge the tree's then, and broken
-	// why it goes no further; all under mu.
+	// durable is how far the log has been synced, edge the tree's then, broken why
+	// it goes no further, and read where the last reading stopped; all under mu.
 	durable uint64
 	edge    [64]tlog.Hash
 	broken  error
+	read    mark
 
 	w writer
 	refusals
@@ -109,7 +110,9 @@ func (l *Log) append(e *Entry, p *Pending) (*Pending, error) {
 		return nil, ErrClosed
 	}
 	l.queue = append(l.queue, p)
-	l.wakeUp()
+	if n := len(l.queue); p.waited || n == 1 || n == many {
+		l.wakeUp()
+	}
 	return p, nil
 }
 

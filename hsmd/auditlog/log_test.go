@@ -184,9 +184,21 @@ func TestRead(t *testing.T) {
 			t.Errorf("from %d: ended before %d, size %d", from, next, size)
 		}
 	}
-	for line := range l.Read(0) {
-		if line.Seq == 5 {
-			break
+	// In pages, which end before the line that the next begins with.
+	next := uint64(0)
+	for next < size {
+		pages := 0
+		for line, err := range l.Read(next) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line.Seq != next {
+				t.Fatalf("line %d, want %d", line.Seq, next)
+			}
+			if pages == 7 {
+				break
+			}
+			pages, next = pages+1, next+1
 		}
 	}
 }

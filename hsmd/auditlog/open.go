@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
 )
 
@@ -94,7 +93,7 @@ func (l *Log) recover(sealed []segment) error {
 		if err := w.tree.rebuild(sealed); err != nil {
 			return err
 		}
-	} else if err := w.tree.back(w.first); err != nil {
+	} else if err := w.tree.begin(w.first); err != nil {
 		return err
 	}
 	var last Line
@@ -115,9 +114,7 @@ func (l *Log) recover(sealed []segment) error {
 	if err != nil && (info.Size()-w.size > maxBatch || !errors.Is(err, errTorn) && !w.holed()) {
 		return err
 	}
-	if err := w.tree.add(w.hashes); err != nil {
-		return err
-	}
+	w.tree.add(w.hashes)
 	w.hashes = w.hashes[:0]
 	if err := l.continues(); err != nil {
 		return err
@@ -160,7 +157,7 @@ func (w *writer) holed() bool {
 
 // rebuild makes the hashes of all sealed segments again.
 func (t *tree) rebuild(sealed []segment) error {
-	t.size = 0
+	t.size, t.written = 0, 0
 	if len(sealed) > 0 && sealed[0].first != 0 {
 		return fmt.Errorf("the tree's hashes are lost (%s), and the segments before line %d, which they follow from, are not here", filepath.Base(t.file.Name()), sealed[0].first)
 	}
@@ -176,14 +173,15 @@ func (t *tree) rebuild(sealed []segment) error {
 			return nil
 		})
 		f.Close()
-		if err == nil {
-			err = t.add(leaves)
-		}
+		t.add(leaves)
 		if err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(s.path), err)
 		}
 	}
-	return t.file.Truncate(tlog.StoredHashCount(int64(t.size)) * tlog.HashSize)
+	if err := t.sync(); err != nil {
+		return err
+	}
+	return t.file.Truncate(t.written)
 }
 
 func syncDir(dir string) error {

@@ -3,18 +3,27 @@ package auditlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // errStop ends a reading that nobody goes on with.
 var errStop = errors.New("stop")
 
+// mark is a place in a segment: the line that is next there.
+type mark struct {
+	chain
+	first  uint64 // of the segment
+	offset int64
+}
+
 // Read gives the lines from a number on that are durable when it is called, in
-// order, each checked to go on from the one before in its segment. It ends with
-// the first fault.
+// order, each checked to go on from the one before. It ends with the first fault.
+// Whoever goes on where he stopped is not made to wait for what he has read.
 func (l *Log) Read(from uint64) iter.Seq2[*Line, error] {
 	return func(yield func(*Line, error) bool) {
 		end := l.Size()
@@ -31,31 +40,12 @@ func (l *Log) Read(from uint64) iter.Seq2[*Line, error] {
 			yield(nil, fmt.Errorf("the segments before line %d are not here", all[0].first))
 			return
 		}
-		var c chain
 		for i, s := range all {
 			if i+1 < len(all) && all[i+1].first <= from {
 				continue
 			}
-			if c.next != s.first || c.next == 0 && s.first > 0 {
-				if c, err = s.begin(all, i); err != nil {
-					yield(nil, err)
-					return
-				}
-			}
-			err := c.follow(s.file, func(raw []byte, _ int64) error {
-				if c.next >= end {
-					return errStop
-				}
-				if c.next < from {
-					return nil
-				}
-				line, err := decode(slices.Clone(raw))
-				if err == nil && !yield(line, nil) {
-					err = errStop
-				}
-				return err
-			})
-			if errors.Is(err, errStop) || errors.Is(err, errTorn) && c.next >= end {
+			err := l.readSegment(all, i, from, end, yield)
+			if errors.Is(err, errStop) {
 				return
 			}
 			if err != nil {
@@ -64,6 +54,52 @@ func (l *Log) Read(from uint64) iter.Seq2[*Line, error] {
 			}
 		}
 	}
+}
+
+func (l *Log) readSegment(all []openedSegment, i int, from, end uint64, yield func(*Line, error) bool) error {
+	s := all[i]
+	at, err := l.resume(all, i, from)
+	if err != nil {
+		return err
+	}
+	if _, err := s.file.Seek(at.offset, io.SeekStart); err != nil {
+		return err
+	}
+	c, begun := at.chain, at.offset
+	err = c.follow(s.file, func(raw []byte, stop int64) error {
+		if c.next >= end {
+			return errStop
+		}
+		at.chain, at.offset = c, begun+stop-int64(len(raw)+1)
+		if c.next < from {
+			return nil
+		}
+		line, err := decode(slices.Clone(raw))
+		if err == nil && !yield(line, nil) {
+			err = errStop
+		}
+		return err
+	})
+	if errors.Is(err, errTorn) && c.next >= end {
+		err = errStop // that line is being written
+	}
+	l.mu.Lock()
+	l.read = at
+	l.mu.Unlock()
+	return err
+}
+
+// resume gives the place to read a segment from: its beginning, or where the last
+// reading stopped.
+func (l *Log) resume(all []openedSegment, i int, from uint64) (mark, error) {
+	l.mu.Lock()
+	at := l.read
+	l.mu.Unlock()
+	if at.first == all[i].first && at.offset > 0 && at.next <= from {
+		return at, nil
+	}
+	c, err := all[i].begin(all, i)
+	return mark{chain: c, first: all[i].first}, err
 }
 
 // openedSegment is a segment of a log that may be written meanwhile.
@@ -86,6 +122,7 @@ func openSegments(path string) (all []openedSegment, err error) {
 		if written.file, err = os.Open(path); !errors.Is(err, os.ErrNotExist) {
 			break
 		}
+		time.Sleep(time.Millisecond)
 	}
 	if err != nil {
 		return nil, err

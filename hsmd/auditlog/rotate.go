@@ -13,6 +13,9 @@ import (
 // rotate seals the segment and begins the next, where there is space for the next
 // and what it keeps back; else this one goes on until there is.
 func (l *Log) rotate() {
+	if l.w.tree.sync() != nil {
+		return
+	}
 	next, err := l.prepare()
 	if err != nil {
 		if !errors.Is(err, ErrFull) {
@@ -66,7 +69,7 @@ func (l *Log) prepare() (space, error) {
 func (l *Log) roll() error {
 	w := &l.w
 	last := w.next - 1
-	if err := w.tree.file.Sync(); err != nil { // never made again from here on
+	if err := w.tree.sync(); err != nil {
 		return err
 	}
 	if err := w.file.Truncate(w.size); err != nil { // gives back the space behind it

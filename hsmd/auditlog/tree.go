@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
@@ -14,25 +15,64 @@ import (
 // without its newline). Its hashes lie in a file beside the log, in the order of
 // [tlog.StoredHashIndex]: with them it can be proved that one log goes on from
 // another, without reading either. They follow from the lines, and are made again
-// where a crash has lost them.
+// where a crash has lost them; where the disk is full, they wait in memory.
 type tree struct {
 	file *os.File
 	size uint64
 	edge [64]tlog.Hash // by level, the last complete subtree that waits for its neighbour
+
+	mu        sync.Mutex // who asks a witness reads what is written meanwhile
+	written   int64      // octets of the file that are right
+	unwritten []byte     // those that follow
 }
 
 // leafHash is the hash of a line in the tree, which differs from that of the chain.
 func leafHash(line []byte) Hash { return Hash(tlog.RecordHash(line)) }
 
 // add appends leaves.
-func (t *tree) add(leaves []Hash) error {
-	at := tlog.StoredHashIndex(0, int64(t.size)) * tlog.HashSize
-	stored := make([]byte, 0, 2*tlog.HashSize*len(leaves))
+func (t *tree) add(leaves []Hash) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, leaf := range leaves {
-		stored = t.push(stored, tlog.Hash(leaf))
+		t.unwritten = t.push(t.unwritten, tlog.Hash(leaf))
 	}
-	_, err := t.file.WriteAt(stored, at)
-	return err
+	_ = t.flush() // the next tries again, and sealing a segment insists
+}
+
+func (t *tree) flush() error {
+	if _, err := t.file.WriteAt(t.unwritten, t.written); err != nil {
+		return err
+	}
+	t.written += int64(len(t.unwritten))
+	t.unwritten = t.unwritten[:0]
+	return nil
+}
+
+// sync has all hashes on disk: those of a sealed segment are not made again.
+func (t *tree) sync() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	return t.file.Sync()
+}
+
+// ReadAt reads stored hashes, one at a time.
+func (t *tree) ReadAt(p []byte, at int64) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at < t.written {
+		return t.file.ReadAt(p, at)
+	}
+	if at-t.written > int64(len(t.unwritten)) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := copy(p, t.unwritten[at-t.written:])
+	if n < len(p) {
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, nil
 }
 
 // push adds one leaf, and appends the hashes that it completes.
@@ -48,10 +88,9 @@ func (t *tree) push(stored []byte, h tlog.Hash) []byte {
 	return stored
 }
 
-// back makes the tree one of fewer leaves, or the same of as many that the file
-// holds.
-func (t *tree) back(size uint64) error {
-	t.size = size
+// begin makes the tree one of leaves that the file has all hashes of.
+func (t *tree) begin(size uint64) error {
+	t.size, t.written = size, tlog.StoredHashIndex(0, int64(size))*tlog.HashSize
 	for level := range t.edge {
 		if size>>level&1 == 0 {
 			continue

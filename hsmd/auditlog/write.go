@@ -12,8 +12,12 @@ import (
 // maxBatch bounds what is written at once, and so what a crash can leave torn.
 const maxBatch = 4 << 20
 
-// syncAfter is how long an outcome may lie unsynced where nothing else comes.
-const syncAfter = time.Second
+// Lines that nobody waits for are written together with the next that somebody
+// waits for, or when they have lain for settleAfter, or are many.
+const (
+	settleAfter = 100 * time.Millisecond
+	many        = 1024
+)
 
 // writer is the segment that is written. One goroutine has it.
 type writer struct {
@@ -36,36 +40,46 @@ type writer struct {
 // synced is in the next, so that any number of them share a sync.
 func (l *Log) write() {
 	defer close(l.ended)
-	idle := time.NewTimer(syncAfter)
+	idle := time.NewTimer(settleAfter)
 	defer idle.Stop()
 	for {
+		settled := false
 		select {
 		case <-l.wake:
 		case <-idle.C:
-			l.settle()
-			continue
+			settled = true
 		}
 		for {
-			batch, closing := l.take()
-			if len(batch) == 0 && closing {
+			batch, closing := l.take(settled)
+			if len(batch) > 0 {
+				l.commit(batch)
+				continue
+			}
+			if settled || closing {
 				l.settle()
+			}
+			if closing {
 				return
 			}
-			if len(batch) == 0 {
-				break
-			}
-			l.commit(batch)
+			break
 		}
-		if l.w.dirty {
-			idle.Reset(syncAfter)
+		if !settled {
+			idle.Reset(settleAfter)
 		}
 	}
 }
 
-// take takes the next batch from the queue.
-func (l *Log) take() (batch []*Pending, closing bool) {
+// take takes the next batch from the queue, where there is one that is due.
+func (l *Log) take(settled bool) (batch []*Pending, closing bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	due := settled || l.closing || len(l.queue) >= many
+	for i := 0; i < len(l.queue) && !due; i++ {
+		due = l.queue[i].waited
+	}
+	if !due {
+		return nil, false
+	}
 	size := 0
 	for len(batch) < len(l.queue) && size < maxBatch/2 {
 		p := l.queue[len(batch)]
@@ -136,9 +150,7 @@ func (w *writer) flush() error {
 	if _, err := w.file.WriteAt(w.pending, w.size); err != nil {
 		return err
 	}
-	if err := w.tree.add(w.hashes); err != nil {
-		return err
-	}
+	w.tree.add(w.hashes)
 	w.size += int64(len(w.pending))
 	w.pending, w.hashes, w.dirty = w.pending[:0], w.hashes[:0], true
 	if cap(w.pending) > maxBatch {
@@ -161,9 +173,6 @@ func (l *Log) undo(to place, cause error) error {
 	w := &l.w
 	w.next, w.prev, w.pending, w.hashes = to.next, to.prev, w.pending[:0], w.hashes[:0]
 	if err := w.file.Truncate(w.size); err != nil {
-		l.fail(err)
-	}
-	if err := w.tree.back(w.next); err != nil {
 		l.fail(err)
 	}
 	w.space.lost(w.size)

@@ -2,15 +2,22 @@ package server_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"io"
+	"math/big"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/wire"
+	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
 
 // recorded closes the log and gives its lines.
@@ -169,4 +176,71 @@ wire_keys`, 1))
 	if !slices.Equal(counts, []int{1, 1, 999}) {
 		t.Errorf("lines of refusals count %v", counts)
 	}
+}
+
+// TestLogOverTheWire: all lines, in answers that are not too long, for whoever may
+// audit all keys.
+func TestLogOverTheWire(t *testing.T) {
+	h := start(t, strings.Replace(everything, "wire_keys", `client "me" {
+  user         = "`+uid()+`"
+  capabilities = ["sign", "audit"]
+}
+client "some" {
+  user         = "901"
+  capabilities = ["audit"]
+  keys         = ["root"]
+}
+client "pkid" {
+  user         = "902"
+  capabilities = ["sign", "test", "generate", "configure", "approve"]
+}
+wire_keys`, 1))
+	key := h.give("root", "P256")
+	client := h.dial()
+	long := certificateOf(t, key, 300<<10)
+	for range 10 {
+		must[*wire.SignResponse](t)(client.Sign(ctx, &wire.SignRequest{Key: "root", SPKI: spkiID(t, key.Public()), Scheme: wire.ECDSAP256SHA256, Parts: bytes.NewReader(long)}))
+	}
+	var text []byte
+	answers := 0
+	for next := uint64(0); ; answers++ {
+		a := must[*wire.LogResponse](t)(client.Log(ctx, &wire.LogRequest{From: next}))
+		if len(a.Lines) == 0 {
+			if next != a.Size || a.Verifier != h.audit.Verifier() {
+				t.Errorf("%d lines of %d, %s", next, a.Size, a.Verifier)
+			}
+			break
+		}
+		for _, l := range a.Lines {
+			text = append(append(text, l...), '\n')
+		}
+		next += uint64(len(a.Lines))
+	}
+	if answers < 4 {
+		t.Errorf("%d octets in %d answers", len(text), answers)
+	}
+	if file, err := os.ReadFile(h.dir + "/audit.log"); err != nil || !bytes.HasPrefix(file, text) || bytes.Count(text, []byte(`"tbs"`)) != 10 {
+		t.Errorf("%v, %d octets of %d", err, len(text), len(file))
+	}
+	for _, peer := range []uint32{pkid, other} {
+		_, err := h.srv.For(unixsock.Peer{UID: peer}).(wire.Logging).Log(ctx, &wire.LogRequest{})
+		want(t, err, wire.Denied, "audit")
+	}
+}
+
+// certificateOf is the to-be-signed part of a certificate with an extension of
+// that many octets.
+func certificateOf(t *testing.T, key crypto.Signer, size int) []byte {
+	t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(78), Subject: pkix.Name{CommonName: "Big"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0),
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, Value: make([]byte, size)}}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert.RawTBSCertificate
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/token"
@@ -183,6 +184,13 @@ func revokeAccessor(h *Handler, r *request) (*answer, error) {
 		return nil, err
 	}
 	return nil, h.Tokens.Revoke(r.ctx, t)
+}
+
+// revokePrefix revokes what was made at a path and below it, and not what is
+// beside it: "auth/jwt" is no prefix of "auth/jwt-nomad/login".
+func revokePrefix(h *Handler, r *request) (*answer, error) {
+	path := strings.Trim(r.vars["path"], "/")
+	return nil, errors.Join(h.Tokens.RevokeAt(r.ctx, path), h.Tokens.RevokeByPath(r.ctx, path+"/"))
 }
 
 func listAccessors(h *Handler, r *request) (*answer, error) {

@@ -82,7 +82,7 @@ type Handler struct {
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
 	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Auth == nil || cfg.Pending == nil || cfg.Store == nil || cfg.Metrics == nil || cfg.Log == nil {
-		return nil, errors.New("api: mounts, keys, policies, tokens, auth, pending and log are needed")
+		return nil, errors.New("api: mounts, keys, policies, tokens, auth, pending, store, metrics and log are needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

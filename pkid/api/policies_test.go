@@ -42,7 +42,12 @@ func TestPolicies(t *testing.T) {
 	if a := s.do(t, "POST", "sys/capabilities-self", `{"paths":"pki/issue/web"}`); !slices.Equal(a.Data["capabilities"].([]any), []any{"update"}) {
 		t.Errorf("capabilities: %v", a.Data)
 	}
+	s.do(t, "GET", "sys/internal/ui/mounts/pki", "")
+	if a := s.do(t, "GET", "sys/internal/ui/mounts", ""); len(a.Data["secret"].(map[string]any)) != 2 { // sys/ by the default policy
+		t.Errorf("the mounts that the policies are about: %s", a.Body)
+	}
 	for _, c := range [][3]string{
+		{"GET", "sys/internal/ui/mounts/cubbyhole"}, {"GET", "sys/internal/ui/mounts/elsewhere"},
 		{"POST", "pki/issue/web", `{"common_name":"a.example.com","ttl":"9h"}`},
 		{"POST", "pki/issue/web", `{"common_name":"a.example.com","TTL":"9h"}`},
 		{"POST", "pki/issue/Web"}, {"POST", "PKI/issue/web"}, {"GET", "pki/issue/web"}, {"POST", "pki/issue/web/x"}, {"POST", "pki/sign/web"},

@@ -67,7 +67,7 @@ func readVisibleMounts(h *Handler, r *request) (*answer, error) {
 	secret, auth := map[string]any{}, map[string]any{}
 	for _, m := range h.Mounts.List() {
 		switch {
-		case r.who.mayEverything():
+		case r.who.acl.Reaches(m.Path):
 			secret[m.Path] = h.describeMount(m)
 		case m.Config.ListingVisibility == "unauth":
 			secret[m.Path] = map[string]any{"type": m.Type, "description": m.Description, "options": m.Options}
@@ -92,7 +92,7 @@ func readVisibleMounts(h *Handler, r *request) (*answer, error) {
 func readMountOfPath(h *Handler, r *request) (*answer, error) {
 	path := r.vars["path"]
 	m, _ := h.Mounts.Find(path + "/")
-	if m == nil || !r.who.mayEverything() {
+	if m == nil || !r.who.acl.Reaches(m.Path) {
 		return nil, vaultapi.Errorf(http.StatusForbidden,
 			"preflight capability check returned 403, please ensure client's policies grant access to path %q", path+"/")
 	}

@@ -82,6 +82,7 @@ func tokenRoutes() []route {
 		{pattern: "auth/token/revoke", help: "Revokes a token and its children.", ops: written(revokeToken)},
 		{pattern: "auth/token/revoke-accessor", help: "Revokes the token of an accessor, and its children.", ops: written(revokeAccessor)},
 		{pattern: "auth/token/revoke-orphan", help: "Revokes a token; its children go on without a parent.", sudo: true, ops: written(revokeOrphan)},
+		{pattern: "sys/leases/revoke-prefix/*path", help: "Revokes the tokens that were made at a path and below it.", sudo: true, ops: written(revokePrefix)},
 		{pattern: "auth/token/accessors", help: "Lists the accessors of all tokens.", sudo: true, ops: map[operation]handlerFunc{list: listAccessors}},
 		{pattern: "auth/token/tidy", help: "Deletes the tokens that have ended.", ops: written(tidyTokens)},
 		{pattern: "auth/token/roles", help: "Lists the roles that tokens are made by.", ops: map[operation]handlerFunc{list: listTokenRoles}},

@@ -30,7 +30,7 @@ func Commands() []*cli.Command {
 	commands := []*cli.Command{
 		statusCommand(), readCommand(), writeCommand(), patchCommand(), listCommand(), deleteCommand(), secretsCommand(),
 		pathHelpCommand(), issueCommand(), certsCommand(), revokeCommand(), caCommand(), healthCommand(), tidyCommand(),
-		quickstartCommand(), policyCommand(),
+		quickstartCommand(), policyCommand(), loginCommand(), tokenCommand(),
 	}
 	for _, c := range commands {
 		harden(c)

@@ -66,7 +66,11 @@ func parseData(args []string, stdin io.Reader) (map[string]any, error) {
 // isSecretOneLiner tells parameters that are typed or piped with a newline
 // which is no part of them.
 func isSecretOneLiner(key string) bool {
-	return key == "pin" || key == "secret_key" || key == "access_key"
+	switch key {
+	case "pin", "secret_key", "access_key", "secret_id", "jwt", "token":
+		return true
+	}
+	return false
 }
 
 // redactPair keeps what may be a secret out of the message.

@@ -50,7 +50,7 @@ func (s *session) showWritten(answer *client.Answer, success string) error {
 	case answer.Secret == nil && len(answer.Raw) > 0:
 		_, err := s.out.Write(answer.Raw)
 		return err
-	case answer.Secret != nil && answer.Secret.Data != nil:
+	case answer.Secret != nil && (answer.Secret.Data != nil || answer.Secret.Auth != nil):
 		return s.show(answer.Secret)
 	case answer.Secret != nil:
 		s.warn(answer.Secret.Warnings)

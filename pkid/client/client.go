@@ -60,6 +60,13 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// WithToken is the same client showing another token, or none.
+func (c *Client) WithToken(token string) *Client {
+	other := *c
+	other.cfg.Token = token
+	return &other
+}
+
 func parseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

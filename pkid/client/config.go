@@ -100,26 +100,6 @@ func parseTimeout(v string) (time.Duration, error) {
 	return time.ParseDuration(v)
 }
 
-func tokenFromFiles(home string, overSocket bool) (string, error) {
-	names := []string{".pkid-token", ".vault-token"}
-	if overSocket {
-		names = names[:1]
-	}
-	for _, name := range names {
-		b, err := os.ReadFile(filepath.Join(home, name))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return "", fmt.Errorf("reading the token file: %w", err)
-		}
-		if token := strings.TrimSpace(string(b)); token != "" {
-			return token, nil
-		}
-	}
-	return "", nil
-}
-
 func (c TLSConfig) config() (*tls.Config, error) {
 	cfg := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.SkipVerify, MinVersion: tls.VersionTLS12}
 	if (c.ClientCert == "") != (c.ClientKey == "") {

@@ -17,11 +17,24 @@ type Secret struct {
 	LeaseDuration int            `json:"lease_duration"`
 	Renewable     bool           `json:"renewable"`
 	Data          map[string]any `json:"data"`
+	Auth          *Auth          `json:"auth"`
 	Warnings      []string       `json:"warnings"`
 
 	// Bare holds all top-level fields: sys/health and its kin answer without
 	// an envelope.
 	Bare map[string]any `json:"-"`
+}
+
+// Auth is a token that was made, by a login or another token, or renewed.
+type Auth struct {
+	ClientToken      string            `json:"client_token"`
+	Accessor         string            `json:"accessor"`
+	Policies         []string          `json:"policies"`
+	TokenPolicies    []string          `json:"token_policies"`
+	IdentityPolicies []string          `json:"identity_policies"`
+	Metadata         map[string]string `json:"metadata"`
+	LeaseDuration    int               `json:"lease_duration"`
+	Renewable        bool              `json:"renewable"`
 }
 
 func (s *Secret) read(raw []byte) error {

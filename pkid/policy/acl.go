@@ -117,6 +117,20 @@ func (a *ACL) Paths() (exact, glob map[string]any) {
 	return exact, glob
 }
 
+// Reaches reports whether anything may be done with any path below a folder,
+// which ends in a slash: who may nothing there need not know of it.
+func (a *ACL) Reaches(folder string) bool {
+	if a.root {
+		return true
+	}
+	for path, r := range a.exact {
+		if r.capabilities.some() && strings.HasPrefix(path, folder) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(a.patterns, func(r *rule) bool { return r.capabilities.some() && r.pattern.reaches(folder) })
+}
+
 func (a *ACL) capabilities(path string) Capability {
 	path = strings.TrimLeft(path, "/")
 	bare := strings.TrimSuffix(path, "/")

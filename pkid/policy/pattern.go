@@ -66,6 +66,28 @@ func (p *pattern) match(path string) bool {
 	return true
 }
 
+// reaches reports whether a path below a folder can match a pattern that is not
+// exact.
+func (p *pattern) reaches(folder string) bool {
+	if p.segments == nil {
+		return strings.HasPrefix(folder, p.stem) || strings.HasPrefix(p.stem, folder)
+	}
+	last := len(p.segments) - 1
+	for i, want := range p.segments {
+		got, rest, more := strings.Cut(folder, "/")
+		switch {
+		case !more:
+			return true // all of the folder's own segments match
+		case p.prefix && i == last:
+			return strings.HasPrefix(got, want)
+		case want != "+" && got != want:
+			return false
+		}
+		folder = rest
+	}
+	return false // it is of a shorter path
+}
+
 // compare puts the pattern that wins over another first: the one whose first
 // wildcard comes later, then the one without a "*" at the end, then the one
 // with fewer "+", then the longer one, then the larger text.

@@ -73,9 +73,12 @@ var shorthands = map[string]Capability{
 // has reports whether one of the wanted is in the set, and Deny is not.
 func (c Capability) has(wanted Capability) bool { return c&Deny == 0 && c&wanted != 0 }
 
+// some reports whether there is anything in the set, and no Deny.
+func (c Capability) some() bool { return c != 0 && c&Deny == 0 }
+
 // names lists the set as sys/capabilities does.
 func (c Capability) names() []string {
-	if c == 0 || c&Deny != 0 {
+	if !c.some() {
 		return []string{"deny"}
 	}
 	var names []string

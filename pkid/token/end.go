@@ -32,7 +32,7 @@ func (s *Store) Revoke(ctx context.Context, t *Token) error { return s.end(ctx, 
 func (s *Store) RevokeOrphan(ctx context.Context, t *Token) error { return s.end(ctx, t, alone) }
 
 func (s *Store) end(ctx context.Context, t *Token, how end) error {
-	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error { return finish(tx, t.hash, how) })
+	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error { return s.finish(tx, t.hash, how) })
 	if err != nil {
 		return err
 	}
@@ -42,8 +42,8 @@ func (s *Store) end(ctx context.Context, t *Token, how end) error {
 
 // finish marks a token as ended, the one write by which it and its tree are none
 // any more. It is no error if there is none.
-func finish(tx store.Tx, hash []byte, how end) error {
-	t, err := read(tx, hash)
+func (s *Store) finish(tx store.Tx, hash []byte, how end) error {
+	t, err := s.read(tx, hash)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (s *Store) Use(ctx context.Context, t *Token) error {
 			return err
 		}
 		if last = now.NumUses == 1; last {
-			return finish(tx, t.hash, withAll)
+			return s.finish(tx, t.hash, withAll)
 		}
 		now.NumUses--
 		return write(tx, now)
@@ -91,10 +91,20 @@ func (s *Store) Use(ctx context.Context, t *Token) error {
 // again.
 func (s *Store) RevokeByPath(ctx context.Context, prefix string) error {
 	defer s.look()
+	return s.endAll(ctx, prefix)
+}
+
+// RevokeAt does the same with those that were made at this very path.
+func (s *Store) RevokeAt(ctx context.Context, path string) error {
+	defer s.look()
+	return s.endAll(ctx, path+"\x00") // where the path ends in the index
+}
+
+func (s *Store) endAll(ctx context.Context, prefix string) error {
 	start, end := store.TokensByPath(prefix)
 	return s.pages(ctx, start, end, func(tx store.Tx, key []byte) error {
 		_, hash, _ := bytes.Cut(key, []byte{0})
-		return errors.Join(finish(tx, hash, withAll), tx.Delete(key))
+		return errors.Join(s.finish(tx, hash, withAll), tx.Delete(key))
 	})
 }
 
@@ -138,11 +148,11 @@ func (s *Store) expire(ctx context.Context) error {
 		if !ok {
 			return tx.Delete(key)
 		}
-		t, err := read(tx, hash)
+		t, err := s.read(tx, hash)
 		if err == nil && t.alive(now) { // an entry that is not this token's
 			return tx.Delete(key)
 		}
-		return errors.Join(finish(tx, hash, withAll), tx.Delete(key))
+		return errors.Join(s.finish(tx, hash, withAll), tx.Delete(key))
 	})
 }
 
@@ -169,7 +179,7 @@ func (s *Store) buryAll(ctx context.Context) error {
 // child is its parent's until what the parent's end means to it is durable.
 func (s *Store) bury(ctx context.Context, hash []byte) error {
 	return s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		t, err := read(tx, hash)
+		t, err := s.read(tx, hash)
 		if errors.Is(err, ErrNotFound) {
 			return tx.Delete(store.TokenEnded(hash))
 		}
@@ -186,7 +196,7 @@ func (s *Store) bury(ctx context.Context, hash []byte) error {
 		}
 		for _, link := range links {
 			child := link[len(start):]
-			if err := errors.Join(leave(tx, child, t.Ended), tx.Delete(link)); err != nil {
+			if err := errors.Join(s.leave(tx, child, t.Ended), tx.Delete(link)); err != nil {
 				return err
 			}
 		}
@@ -199,11 +209,11 @@ func (s *Store) bury(ctx context.Context, hash []byte) error {
 }
 
 // leave is what a token's end means to a child of its.
-func leave(tx store.Tx, child []byte, how end) error {
+func (s *Store) leave(tx store.Tx, child []byte, how end) error {
 	if how != alone {
-		return finish(tx, child, withAll)
+		return s.finish(tx, child, withAll)
 	}
-	c, err := read(tx, child)
+	c, err := s.read(tx, child)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

@@ -33,6 +33,8 @@ type Store struct {
 	key  []byte // of the hash
 	wake chan struct{}
 
+	decoded decoded
+
 	close   context.CancelFunc
 	working sync.WaitGroup
 }
@@ -169,7 +171,7 @@ func (s *Store) lookup(ctx context.Context, hash []byte) (t *Token, err error) {
 
 // live reads a token, which is none unless all whom it descends from live.
 func (s *Store) live(r store.Reader, hash []byte) (*Token, error) {
-	t, err := read(r, hash)
+	t, err := s.read(r, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +180,7 @@ func (s *Store) live(r store.Reader, hash []byte) (*Token, error) {
 		return nil, ErrNotFound
 	}
 	for ancestor := t; !ancestor.Orphan(); {
-		if ancestor, err = read(r, ancestor.Parent); err != nil {
+		if ancestor, err = s.read(r, ancestor.Parent); err != nil {
 			return nil, err
 		}
 		if ancestor.Ended == alone {
@@ -195,7 +197,7 @@ func (t *Token) alive(now time.Time) bool {
 	return t.Ended == "" && (t.Expires.IsZero() || now.Before(t.Expires))
 }
 
-func read(r store.Reader, hash []byte) (*Token, error) {
+func (s *Store) read(r store.Reader, hash []byte) (*Token, error) {
 	raw, err := r.Get(store.Token(hash))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrNotFound
@@ -203,11 +205,7 @@ func read(r store.Reader, hash []byte) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Token{hash: hash}
-	if err := json.Unmarshal(raw, t); err != nil {
-		return nil, fmt.Errorf("a token in the store: %w", err)
-	}
-	return t, nil
+	return s.decoded.decode(hash, raw)
 }
 
 func write(tx store.Tx, t *Token) error {

@@ -32,24 +32,38 @@ func post(path, contentType, body string) []byte {
 	return fmt.Appendf(nil, "POST /v1/%s HTTP/1.1\r\nHost: pkid\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", path, contentType, len(body), body)
 }
 
+// withToken is a request that shows a token, if there is one.
+func withToken(request []byte, id string) []byte {
+	if id == "" {
+		return request
+	}
+	return bytes.Replace(request, []byte("Host:"), []byte("X-Vault-Token: "+id+"\r\nHost:"), 1)
+}
+
 // ask sends the request and reads the answer, which has to be a right one.
 func (c *caller) ask() error {
+	_, err := c.answer()
+	return err
+}
+
+// answer is ask, and gives what was read, until the next.
+func (c *caller) answer() ([]byte, error) {
 	if _, err := c.conn.Write(c.request); err != nil {
-		return err
+		return nil, err
 	}
 	status, err := c.in.ReadString('\n')
 	if err != nil {
-		return err
+		return nil, err
 	}
 	length := 0
 	for {
 		line, err := c.in.ReadSlice('\n')
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
@@ -58,8 +72,8 @@ func (c *caller) ask() error {
 	}
 	answer, err := c.in.Peek(length)
 	if err == nil && (!strings.HasPrefix(status, "HTTP/1.1 200") || !bytes.Contains(answer, c.want)) {
-		return fmt.Errorf("%s%.1000q", status, answer)
+		return nil, fmt.Errorf("%s%.1000q", status, answer)
 	}
 	_, discardErr := c.in.Discard(length)
-	return errors.Join(err, discardErr)
+	return answer, errors.Join(err, discardErr)
 }
