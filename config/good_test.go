@@ -147,6 +147,7 @@ func TestPKID(t *testing.T) {
 	equal(t, "hsmd user", c.HSMD.User, "hsmd")
 	equal(t, "socket_mode", c.Listeners[0].SocketMode.String(), "0666")
 	equal(t, "tls_disable", c.Listeners[2].TLSDisable, true)
+	equal(t, "client CAs", c.Listeners[1].TLSClientCAFile, "/etc/pkid/clients.crt")
 	equal(t, "proxies", c.Listeners[2].XForwardedForAuthorizedAddrs, []string{"127.0.0.1", "2001:db8::/32"})
 	equal(t, "a peer's label is its user", c.Peers[0].User, "root")
 	equal(t, "unless there is a group", c.Peers[1].User+c.Peers[1].Group, "33")
@@ -191,5 +192,5 @@ func TestTooLong(t *testing.T) {
 func TestPlaceErrorf(t *testing.T) {
 	c := loadPKID(t, "pkid-full.hcl")
 	err := c.Peers[0].Place.Errorf("policies", "no user %q", "root")
-	equal(t, "error", err.Error(), "testdata/good/pkid-full.hcl:21: no user \"root\"\n\tpeer \"root\" { policies = [\"root\"] }")
+	equal(t, "error", err.Error(), "testdata/good/pkid-full.hcl:22: no user \"root\"\n\tpeer \"root\" { policies = [\"root\"] }")
 }

@@ -32,8 +32,9 @@ type Listener struct {
 	// the loopback interface.
 	TLSDisable bool
 
-	// TLSClientCAFile (tls_client_ca_file) is a PEM file with the CAs that
-	// clients' certificates are checked against.
+	// TLSClientCAFile (tls_client_ca_file) is a PEM file with the CAs of which
+	// clients' certificates are let in. Default: a client may show any, or none;
+	// auth/cert decides what it is good for.
 	TLSClientCAFile string
 
 	// XForwardedForAuthorizedAddrs (x_forwarded_for_authorized_addrs) are the

@@ -17,20 +17,11 @@ func (c *PKID) refuseUnbuilt(src *source) {
 	if c.Storage.Type == "postgresql" {
 		src.notBuiltBlock(c.Storage.Place, `storage "postgresql"`)
 	}
-	for _, l := range c.Listeners {
-		src.notBuilt(l.Place, "tls_client_ca_file")
-	}
 }
 
 func (s *source) constraintsNotBuilt(c *Constraint) {
 	if c != nil {
 		s.notBuiltBlock(c.Place, "constraints")
-	}
-}
-
-func (s *source) notBuilt(p Place, attr string) {
-	if p.Has(attr) {
-		s.faults = append(s.faults, p.diagnostic(attr, "%s: not built yet", attr))
 	}
 }
 

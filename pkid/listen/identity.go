@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,6 +22,11 @@ type Identity struct {
 	// socket; of a request through a proxy, that of the proxy's client. It is for
 	// logs and limits, not for rights.
 	Remote string
+
+	// Certificates are what the client showed of itself in the TLS handshake, its
+	// own first, whose key it has proven to have. Nobody has looked yet at who
+	// issued them. None behind a proxy: its own is not its clients'.
+	Certificates []*x509.Certificate
 }
 
 type (
@@ -53,16 +59,22 @@ func MayWatch(ctx context.Context) bool {
 	return may
 }
 
-// behindProxies has a request from a proxy count as its client's.
-func behindProxies(next http.Handler) http.Handler {
+// identified adds what only a request tells of who sent it: that one from a proxy
+// is its client's, and the certificate that was shown.
+func identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		proxies, _ := r.Context().Value(proxiesKey{}).([]netip.Prefix)
 		who := IdentityOf(r.Context())
-		if from, err := netip.ParseAddrPort(who.Remote); err == nil && within(proxies, from.Addr()) {
+		from, err := netip.ParseAddrPort(who.Remote)
+		switch proxied := err == nil && within(proxies, from.Addr()); {
+		case proxied:
 			if client, ok := forwardedFor(r.Header, proxies); ok {
 				who.Remote = client.String()
 				r = r.WithContext(context.WithValue(r.Context(), identityKey{}, who))
 			}
+		case r.TLS != nil && len(r.TLS.PeerCertificates) > 0:
+			who.Certificates = r.TLS.PeerCertificates
+			r = r.WithContext(context.WithValue(r.Context(), identityKey{}, who))
 		}
 		next.ServeHTTP(w, r)
 	})

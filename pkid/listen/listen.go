@@ -7,12 +7,14 @@ package listen
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -50,9 +52,9 @@ type Listeners struct {
 // listener is one that is open, as it is configured.
 type listener struct {
 	net.Listener
-	config      config.Listener
-	proxies     []netip.Prefix
-	certificate atomic.Pointer[tls.Certificate] // nil without TLS
+	config  config.Listener
+	proxies []netip.Prefix
+	tls     atomic.Pointer[tls.Config] // nil without TLS
 }
 
 // Open opens all listeners, or none. An error names the place in the
@@ -101,11 +103,11 @@ func (l *listener) openTCP() error {
 		l.proxies = append(l.proxies, proxies)
 	}
 	if !c.TLSDisable {
-		certificate, err := certificateOf(c)
+		settings, err := tlsOf(c)
 		if err != nil {
 			return err
 		}
-		l.certificate.Store(certificate)
+		l.tls.Store(settings)
 	}
 	socket, err := net.Listen("tcp", c.Address)
 	if err != nil {
@@ -113,9 +115,7 @@ func (l *listener) openTCP() error {
 	}
 	if !c.TLSDisable {
 		l.Listener = tls.NewListener(limited(socket), &tls.Config{
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.certificate.Load(), nil },
-			MinVersion:     tls.VersionTLS12,
-			NextProtos:     []string{"h2", "http/1.1"},
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.tls.Load(), nil },
 		})
 		return nil
 	}
@@ -128,13 +128,33 @@ func (l *listener) openTCP() error {
 	return nil
 }
 
-// certificateOf reads the certificate that a listener is configured with.
-func certificateOf(c config.Listener) (*tls.Certificate, error) {
+// tlsOf reads the files that a listener is configured with. Clients are asked
+// for a certificate and need have none; what one is good for is decided where it
+// is used to log in, but with tls_client_ca_file one of any other CA does not
+// come in at all.
+func tlsOf(c config.Listener) (*tls.Config, error) {
 	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
 		return nil, c.Place.Errorf("tls_cert_file", "listener: TLS certificate: %v", err)
 	}
-	return &certificate, nil
+	settings := &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		ClientAuth:   tls.RequestClientCert,
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"h2", "http/1.1"},
+	}
+	if c.TLSClientCAFile == "" {
+		return settings, nil
+	}
+	pem, err := os.ReadFile(c.TLSClientCAFile)
+	if err != nil {
+		return nil, c.Place.Errorf("tls_client_ca_file", "listener: %v", err)
+	}
+	settings.ClientAuth, settings.ClientCAs = tls.VerifyClientCertIfGiven, x509.NewCertPool()
+	if !settings.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, c.Place.Errorf("tls_client_ca_file", "listener: %s has no certificate in PEM", c.TLSClientCAFile)
+	}
+	return settings, nil
 }
 
 // limited bounds the connections of strangers: one who opens as many as there
@@ -164,7 +184,7 @@ func (ls *Listeners) Addrs() []net.Addr {
 // closes everything.
 func (ls *Listeners) Serve(ctx context.Context, handler http.Handler, grace time.Duration) error {
 	server := &http.Server{
-		Handler:           withDeadlines(behindProxies(handler)),
+		Handler:           withDeadlines(identified(handler)),
 		BaseContext:       withProxies,
 		ConnContext:       withIdentity,
 		ReadHeaderTimeout: headerBudget,

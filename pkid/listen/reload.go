@@ -13,26 +13,27 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 )
 
-// Certificates are those of the open TLS listeners, read anew.
+// Certificates are those of the open TLS listeners, and of the CAs that their
+// clients are let in by, read anew.
 type Certificates struct {
-	read map[*listener]*tls.Certificate
+	read map[*listener]*tls.Config
 }
 
 // Read reads the certificates that a configuration names. Nothing changes until
 // [Certificates.Use]. The error joins a fault for each that cannot be used, also
 // of a listener that only a restart opens.
 func (ls *Listeners) Read(configured []config.Listener) (*Certificates, error) {
-	cs := &Certificates{read: map[*listener]*tls.Certificate{}}
+	cs := &Certificates{read: map[*listener]*tls.Config{}}
 	var faults []error
 	for _, c := range configured {
 		if c.Type != "tcp" || c.TLSDisable {
 			continue
 		}
-		certificate, err := certificateOf(c)
+		settings, err := tlsOf(c)
 		if err != nil {
 			faults = append(faults, err)
-		} else if l := ls.find(&c); l != nil && l.certificate.Load() != nil {
-			cs.read[l] = certificate
+		} else if l := ls.find(&c); l != nil && l.tls.Load() != nil {
+			cs.read[l] = settings
 		}
 	}
 	return cs, errors.Join(faults...)
@@ -41,8 +42,8 @@ func (ls *Listeners) Read(configured []config.Listener) (*Certificates, error) {
 // Use has connections from now on shown these certificates. Those that are open
 // go on.
 func (cs *Certificates) Use() {
-	for l, certificate := range cs.read {
-		l.certificate.Store(certificate)
+	for l, settings := range cs.read {
+		l.tls.Store(settings)
 	}
 }
 
@@ -85,10 +86,14 @@ func (ls *Listeners) Rules() []config.Rule {
 	var rules []config.Rule
 	for _, l := range ls.open {
 		text := "open"
-		if certificate := l.certificate.Load(); certificate != nil {
+		if settings := l.tls.Load(); settings != nil {
+			certificate := settings.Certificates[0]
 			id := sha256.Sum256(certificate.Certificate[0])
 			text = fmt.Sprintf("open, shows the certificate of %q until %s, SHA-256 %s", certificate.Leaf.Subject.String(),
 				certificate.Leaf.NotAfter.UTC().Format(time.RFC3339), hex.EncodeToString(id[:]))
+			if settings.ClientCAs != nil {
+				text += ", lets in clients' certificates of certain CAs alone"
+			}
 		}
 		if proxies := l.config.XForwardedForAuthorizedAddrs; len(proxies) > 0 {
 			text += ", heeds X-Forwarded-For from " + strings.Join(proxies, ", ")

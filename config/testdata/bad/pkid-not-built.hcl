@@ -5,6 +5,5 @@ listener "tcp" {
   address            = ":8200"
   tls_cert_file      = "/tls.crt"
   tls_key_file       = "/tls.key"
-  tls_client_ca_file = "/ca.pem"
 }
 peer "alice" { policies = ["root", "issuer"] }

@@ -11,6 +11,7 @@ listener "tcp" {
   address       = "0.0.0.0:8200"
   tls_cert_file = "/etc/pkid/tls.crt"
   tls_key_file  = "/etc/pkid/tls.key"
+  tls_client_ca_file = "/etc/pkid/clients.crt"
 }
 listener "tcp" {
   address     = "127.0.0.1:8201"
