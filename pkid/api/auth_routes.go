@@ -1,9 +1,33 @@
 package api
 
+import (
+	"github.com/hsmpki/hsmpki/pkid/token"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
+
 // authRoutes are the paths below a way to log in, by its type, listed in the
 // files that serve them.
 func authRoutes() map[string][]route {
 	return map[string][]route{
 		"approle": compile(approleRoutes),
 	}
+}
+
+// mayRenew asks the method by which a token was logged in for whether it would
+// still let its holder in.
+func (h *Handler) mayRenew(r *request, t *token.Token) error {
+	m := h.Auth.At(t)
+	if m == nil {
+		return nil
+	}
+	switch m.Type {
+	case "approle":
+		name := t.Meta["role_name"]
+		role, err := m.AppRole.Role(r.ctx, name)
+		if err == nil && role == nil {
+			err = vaultapi.BadRequest("role %q does not exist during renewal", name)
+		}
+		return err
+	}
+	return nil
 }

@@ -128,6 +128,9 @@ func (h *Handler) renew(r *request, t *token.Token) (*answer, error) {
 	if err := r.params.Err(); err != nil {
 		return nil, err
 	}
+	if err := h.mayRenew(r, t); err != nil {
+		return nil, err
+	}
 	renewed, err := h.Tokens.Renew(r.ctx, t, increment)
 	if err != nil {
 		return nil, tokenError(err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hsmpki/hsmpki/pkid/auth/approle"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -38,6 +39,8 @@ type Mount struct {
 type living struct {
 	use  sync.RWMutex // held by each request
 	gone bool         // under use
+
+	AppRole *approle.Method // nil unless of that type; as the others
 }
 
 // Config are a mount's settings.

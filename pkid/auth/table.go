@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/auth/approle"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
@@ -70,6 +71,7 @@ func Open(ctx context.Context, cfg Settings) (*Table, error) {
 		t.open(m)
 	}
 	t.publish(list)
+	t.working.Go(t.tidy)
 	for id, path := range t.leaving {
 		t.working.Go(func() { _ = t.leave(t.ctx, id, path) })
 	}
@@ -79,6 +81,35 @@ func Open(ctx context.Context, cfg Settings) (*Table, error) {
 // open makes what lives at a mount's path.
 func (t *Table) open(m *Mount) {
 	m.living = &living{}
+	switch m.Type {
+	case "approle":
+		m.AppRole = &approle.Method{Space: store.AuthOf(m.UUID), Store: t.cfg.Store, Now: t.cfg.Now}
+	}
+}
+
+// tidyEach is how often what has expired is looked for, to be deleted.
+const tidyEach = time.Minute
+
+// tidy deletes what has expired, now and then until Close.
+func (t *Table) tidy() {
+	each := time.NewTicker(tidyEach)
+	defer each.Stop()
+	for {
+		for _, m := range t.List() {
+			if m.AppRole == nil || !m.Enter() {
+				continue
+			}
+			if err := m.AppRole.Tidy(t.ctx); err != nil && t.ctx.Err() == nil {
+				t.cfg.Log.Error("expired secret ids could not be deleted", "path", "auth/"+m.Path, "error", err)
+			}
+			m.Leave()
+		}
+		select {
+		case <-each.C:
+		case <-t.ctx.Done():
+			return
+		}
+	}
 }
 
 // Close stops work in the background; it goes on with the next Open.

@@ -47,14 +47,7 @@ func (t *Params) Apply(in *vaultapi.Params) error {
 		t.NumUses = in.Int(name, 0)
 	}
 	if name, given := given(in, "token_bound_cidrs", "bound_cidrs"); given {
-		t.BoundCIDRs = nil
-		for _, text := range in.StringList(name) {
-			prefix, err := parseCIDR(text)
-			if err != nil {
-				in.Fail(name, "%q is neither an address nor a network", text)
-			}
-			t.BoundCIDRs = append(t.BoundCIDRs, prefix)
-		}
+		t.BoundCIDRs = in.Networks(name)
 	}
 	t.NoDefaultPolicy = in.Bool("token_no_default_policy", t.NoDefaultPolicy)
 	kind := in.String("token_type")
@@ -72,14 +65,6 @@ func given(in *vaultapi.Params, name, old string) (string, bool) {
 		return old, true
 	}
 	return "", false
-}
-
-func parseCIDR(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return addr.Unmap().WithZone("").Prefix(addr.Unmap().BitLen())
-	}
-	prefix, err := netip.ParsePrefix(text)
-	return prefix.Masked(), err
 }
 
 func (t *Params) check(kind string) error {
