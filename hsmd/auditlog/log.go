@@ -70,7 +70,7 @@ var ErrClosed = errors.New("the log of signatures is closed")
 
 // Pending is a line on its way into the log.
 type Pending struct {
-	body   []byte   // the JSON object, from after its opening brace
+	body   []byte   // the JSON object, from after its opening brace; nil: no line
 	of     *Pending // the line that this is the outcome of
 	vital  bool     // may take of the space that is kept back
 	waited bool     // somebody waits until it is durable
@@ -101,19 +101,33 @@ func (l *Log) append(e *Entry, p *Pending) (*Pending, error) {
 		return nil, fmt.Errorf("the log of signatures: %w", err)
 	}
 	p.body = body[1:]
+	return p, l.hand(p)
+}
+
+// Settle makes durable what was handed on before, outcomes too.
+func (l *Log) Settle(ctx context.Context) error {
+	p := &Pending{waited: true, done: make(chan struct{})}
+	if err := l.hand(p); err != nil {
+		return err
+	}
+	return p.Wait(ctx)
+}
+
+// hand puts a line in the queue.
+func (l *Log) hand(p *Pending) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.broken != nil:
-		return nil, l.broken
+		return l.broken
 	case l.closing:
-		return nil, ErrClosed
+		return ErrClosed
 	}
 	l.queue = append(l.queue, p)
 	if n := len(l.queue); p.waited || n == 1 || n == many {
 		l.wakeUp()
 	}
-	return p, nil
+	return nil
 }
 
 func (l *Log) wakeUp() {

@@ -106,7 +106,7 @@ func (l *Log) commit(batch []*Pending) {
 	err := l.w.flush()
 	if err != nil {
 		err = l.undo(before, err)
-	} else if waited {
+	} else if waited && l.w.dirty {
 		err = l.sync()
 	}
 	for _, p := range batch {
@@ -122,6 +122,9 @@ func (l *Log) commit(batch []*Pending) {
 
 // add gives a line its place, or says that there is none.
 func (w *writer) add(p *Pending) error {
+	if p.body == nil {
+		return nil
+	}
 	if p.of != nil && p.of.err != nil {
 		return p.of.err
 	}

@@ -19,6 +19,8 @@ func (c *session) Log(ctx context.Context, req *wire.LogRequest) (*wire.LogRespo
 	if _, g := c.now(); !g.Allows(grant.Audit, "*") {
 		return nil, c.refused(grant.Audit, "*")
 	}
+	// Where it cannot be written any more, what there is can be read.
+	_ = c.srv.audit.Settle(ctx)
 	answer := &wire.LogResponse{Size: c.srv.audit.Size(), Verifier: c.srv.audit.Verifier()}
 	size := 0
 	for line, err := range c.srv.audit.Read(req.From) {

@@ -1,6 +1,6 @@
 // Package cli holds pkid's client commands, one in each file, in Vault's own
 // words: what is written for `vault` works by writing `pkid`. Beside them are
-// those that a person wants: issue, certs, revoke, ca, health, tidy and
+// those that a person wants: issue, certs, revoke, ca, health, tidy, audit and
 // quickstart.
 //
 // The commands know paths of the API and how to print; they decide nothing.
@@ -30,7 +30,7 @@ func Commands() []*cli.Command {
 	commands := []*cli.Command{
 		statusCommand(), readCommand(), writeCommand(), patchCommand(), listCommand(), deleteCommand(), secretsCommand(),
 		pathHelpCommand(), issueCommand(), certsCommand(), revokeCommand(), caCommand(), healthCommand(), tidyCommand(),
-		quickstartCommand(), policyCommand(), loginCommand(), tokenCommand(),
+		quickstartCommand(), policyCommand(), auditCommand(), loginCommand(), tokenCommand(),
 	}
 	for _, c := range commands {
 		harden(c)
