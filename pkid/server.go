@@ -127,7 +127,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 		return err
 	}
 	defer tokens.Close()
-	logins, err := auth.Open(ctx, auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log})
+	logins, err := auth.Open(ctx, auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log, Revoked: table.Revoked})
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"pkid/policy":             {"pkid/vaultapi", "pkid/store"},
 	"pkid/auth":               {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/mounts", "pkid/auth/*"},
 	"pkid/auth/approle":       {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/auth/tokenparams"},
+	"pkid/auth/cert":          {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/auth/tokenparams"},
 	"pkid/auth/tokenparams":   {"pkid/vaultapi", "pkid/token"},
 	"pkid/auth/jwt":           {"pkid/vaultapi", "pkid/auth/tokenparams"},
 	"pkid/lint":               nil,

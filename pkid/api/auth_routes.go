@@ -1,6 +1,10 @@
 package api
 
 import (
+	"errors"
+
+	"github.com/hsmpki/hsmpki/pkid/auth/cert"
+	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -10,6 +14,7 @@ import (
 func authRoutes() map[string][]route {
 	return map[string][]route{
 		"approle": compile(approleRoutes),
+		"cert":    compile(certAuthRoutes),
 	}
 }
 
@@ -26,6 +31,12 @@ func (h *Handler) mayRenew(r *request, t *token.Token) error {
 		role, err := m.AppRole.Role(r.ctx, name)
 		if err == nil && role == nil {
 			err = vaultapi.BadRequest("role %q does not exist during renewal", name)
+		}
+		return err
+	case "cert":
+		err := m.Cert.Renew(r.ctx, t, listen.IdentityOf(r.ctx).Certificates, addressOf(r.who.remote))
+		if refused, is := errors.AsType[*cert.Refusal](err); is {
+			_, err = h.refuseLogin(r, "the certificate that the token was made for is not shown, or would not be let in any more", refused)
 		}
 		return err
 	}

@@ -76,7 +76,7 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	tokens, err := token.Open(t.Context(), token.Config{Store: state, Now: time.Now, Log: log})
 	must(t, err)
 	t.Cleanup(tokens.Close)
-	logins, err := auth.Open(t.Context(), auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log})
+	logins, err := auth.Open(t.Context(), auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log, Revoked: table.Revoked})
 	must(t, err)
 	t.Cleanup(logins.Close)
 	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},

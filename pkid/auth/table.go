@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -12,13 +13,14 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/auth/approle"
+	"github.com/hsmpki/hsmpki/pkid/auth/cert"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
 // Types are the methods that can be enabled.
-var Types = []string{"approle"}
+var Types = []string{"approle", "cert"}
 
 // Settings are what a Table is made of.
 type Settings struct {
@@ -26,6 +28,10 @@ type Settings struct {
 	Tokens *token.Store
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	// Revoked tells whether one of pkid's own CAs has issued and revoked a
+	// certificate; mounts.Table.Revoked.
+	Revoked func(ctx context.Context, cert, issuer *x509.Certificate) (bool, error)
 }
 
 // Table is the table of the ways to log in. Looking up takes no lock: the list
@@ -84,6 +90,8 @@ func (t *Table) open(m *Mount) {
 	switch m.Type {
 	case "approle":
 		m.AppRole = &approle.Method{Space: store.AuthOf(m.UUID), Store: t.cfg.Store, Now: t.cfg.Now}
+	case "cert":
+		m.Cert = &cert.Method{Space: store.AuthOf(m.UUID), Store: t.cfg.Store, Now: t.cfg.Now, Revoked: t.cfg.Revoked}
 	}
 }
 

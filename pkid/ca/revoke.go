@@ -239,3 +239,14 @@ func (r *revoking) warnings(earlier *inventory.Revocation) (out []string) {
 	}
 	return out
 }
+
+// HasRevoked reports whether the mount has revoked the certificate with this
+// serial number of an issuer, or of one that has its name and key.
+func (a *Authority) HasRevoked(ctx context.Context, issuer *x509.Certificate, serial *big.Int) (bool, error) {
+	var found *inventory.Revocation
+	err := a.cfg.Store.View(ctx, func(r store.Reader) (err error) { found, err = a.inventory.Revocation(r, serial); return err })
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && found.Group == inventory.GroupOf(issuer), err
+}

@@ -1,6 +1,10 @@
 package role
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+)
 
 // The kinds of common name that cn_validations lists; disabled stands alone
 // and lets every common name pass.
@@ -131,7 +135,7 @@ func (r *Role) permitsDomain(n nameParts) bool {
 			return true
 		case r.AllowSubdomains && n.wildcard && strings.EqualFold(n.reduced, domain):
 			return true
-		case r.AllowGlobDomains && strings.Contains(domain, "*") && globMatch(strings.ToLower(domain), strings.ToLower(n.whole)):
+		case r.AllowGlobDomains && strings.Contains(domain, "*") && vaultapi.GlobMatch(strings.ToLower(domain), strings.ToLower(n.whole)):
 			return true
 		}
 	}
@@ -141,30 +145,6 @@ func (r *Role) permitsDomain(n nameParts) bool {
 // isTemplate reports whether an allowed value is to be filled in with the
 // caller's identity. Callers have none, so that such a value allows nothing.
 func isTemplate(s string) bool { return strings.Contains(s, "{{") }
-
-// globMatch reports whether s is pattern with each "*" replaced by any
-// characters, dots included.
-func globMatch(pattern, s string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == s
-	}
-	if !strings.HasPrefix(s, first) {
-		return false
-	}
-	s = s[len(first):]
-	for {
-		part, more, star := strings.Cut(rest, "*")
-		if !star {
-			return strings.HasSuffix(s, part)
-		}
-		i := strings.Index(s, part)
-		if i < 0 {
-			return false
-		}
-		s, rest = s[i+len(part):], more
-	}
-}
 
 // isHostname reports whether s is a host name of letters, digits and inner
 // hyphens, perhaps with "*." before it and a dot at its end.

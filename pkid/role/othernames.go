@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/issuance"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
 // parseOtherNames reads other names as the API writes them, oid;UTF8:value.
@@ -47,7 +48,7 @@ func (r *Role) permitsOtherNames(names []issuance.OtherName) error {
 		for _, a := range allowed {
 			if a.Type.Equal(name.Type) {
 				oidAllowed = true
-				valueAllowed = valueAllowed || globMatch(a.Value, name.Value)
+				valueAllowed = valueAllowed || vaultapi.GlobMatch(a.Value, name.Value)
 			}
 		}
 		switch {

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
 // permits checks all names but the user ids, in Vault's order (vault-api 4.5);
@@ -123,7 +125,7 @@ func (r *Role) permitsURI(uri string) bool {
 		if pattern == "" || r.AllowedURISANsTemplate && isTemplate(pattern) {
 			continue
 		}
-		if globMatch(pattern, uri) {
+		if vaultapi.GlobMatch(pattern, uri) {
 			return true
 		}
 	}
@@ -132,7 +134,7 @@ func (r *Role) permitsURI(uri string) bool {
 
 func (r *Role) permitsSerialNumber(serial string) bool {
 	for _, pattern := range r.AllowedSerialNumbers {
-		if pattern != "" && globMatch(pattern, serial) {
+		if pattern != "" && vaultapi.GlobMatch(pattern, serial) {
 			return true
 		}
 	}
@@ -141,7 +143,7 @@ func (r *Role) permitsSerialNumber(serial string) bool {
 
 func (r *Role) permitsUserID(id string) bool {
 	for _, pattern := range r.AllowedUserIDs {
-		if pattern != "" && (strings.EqualFold(pattern, id) || globMatch(pattern, id)) {
+		if pattern != "" && (strings.EqualFold(pattern, id) || vaultapi.GlobMatch(pattern, id)) {
 			return true
 		}
 	}
