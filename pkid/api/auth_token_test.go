@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -119,6 +120,7 @@ func TestTokens(t *testing.T) {
 		"auth/token/renew-self":       {`{}`, 400, "lease is not renewable"},
 		"auth/token/revoke-self":      {`{}`, 400, "peer"},
 		"auth/token/create":           {`{"type":"batch"}`, 400, "batch"},
+		"auth/token/create?large":     {`{"meta":{"k":"` + strings.Repeat("v", 65<<10) + `"}}`, 400, "64 KiB"},
 		"auth/token/create/nobody":    {`{}`, 400, "unknown role nobody"},
 		"auth/token/roles/x":          {`{"token_bound_cidrs":"300.0.0.1"}`, 400, "300.0.0.1"},
 		"sys/capabilities":            {`{"token":"` + id + `","paths":["x"]}`, 400, "invalid token"},
@@ -154,8 +156,13 @@ func TestNoTokens(t *testing.T) {
 	far := s.do(t, "POST", "auth/token/create/far", `{}`).Auth["client_token"].(string)
 	other, _ := serve(t, noHSM).made(t, `{}`)
 
+	ended, _ := s.made(t, `{"ttl":"1s"}`)
+	for s.with(t, ended, "GET", "auth/token/lookup-self", "").Status == 200 {
+		time.Sleep(50 * time.Millisecond)
+	}
+
 	want := s.askAsStranger(t, "GET", "sys/mounts", "")
-	for name, id := range map[string]string{"never made": "hvs." + strings.Repeat("A", 96), "malformed": "\"'%00 ;--", "revoked": revoked, "of another state": other,
+	for name, id := range map[string]string{"never made": "hvs." + strings.Repeat("A", 96), "malformed": "\"'%00 ;--", "revoked": revoked, "ended": ended, "of another state": other,
 		"bound to other addresses": far, "an accessor": accessor, "cut off": good[:len(good)-1], "longer": good + "A", "in capitals": strings.ToUpper(good),
 		"very long": strings.Repeat("A", 8000), "not ASCII": "ä"} {
 		for _, header := range [][2]string{{"X-Vault-Token", id}, {"Authorization", "Bearer " + id}} {
@@ -179,6 +186,15 @@ func TestNoTokens(t *testing.T) {
 		if a := s.askAsStranger(t, "GET", "sys/mounts", "", "X-Vault-Token", good, "Authorization", "Bearer "+second); a.Status != 400 || !a.says("two different tokens") {
 			t.Errorf("two different tokens: %d %s", a.Status, a.Body)
 		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.tcp+"/v1/sys/mounts", nil)
+	must(t, err)
+	req.Header["X-Vault-Token"] = []string{good, other}
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != 400 {
+		t.Errorf("two different tokens in one header each: %d", resp.StatusCode)
 	}
 	if a := s.ask(t, "GET", "auth/token/lookup-self", "", "X-Vault-Token", far); a.Status != 403 {
 		t.Errorf("a token that is bound to addresses, by the Unix socket: %d", a.Status)
