@@ -278,6 +278,16 @@ func TestTokenRoles(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
+	// Sudo on the role's path is that on the path as it is meant, too.
+	s.do(t, "POST", "auth/token/roles/plain", `{}`)
+	s.do(t, "PUT", "sys/policies/acl/some", `{"policy":"path \"auth/token/create/*\" { capabilities = [\"update\", \"sudo\"] }\npath \"auth/token/create/plain\" { capabilities = [\"update\"] }"}`)
+	some, _ := s.made(t, `{"policies":"some"}`)
+	for _, name := range []string{"plain", "Plain"} {
+		if a := s.with(t, some, "POST", "auth/token/create/"+name, `{"policies":"other"}`); a.Status != 400 || !a.says("child policies must be subset") {
+			t.Errorf("create/%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	s.do(t, "DELETE", "auth/token/roles/plain", "")
 	a := s.do(t, "POST", "auth/token/create/Ci", `{"policies":"a"}`)
 	if a.Auth["orphan"] != true || a.Auth["renewable"] != false || a.Auth["lease_duration"] != 7200.0 || a.Auth["num_uses"] != 7.0 {
 		t.Errorf("by the role: %s", a.Body)
@@ -292,5 +302,39 @@ func TestTokenRoles(t *testing.T) {
 	s.do(t, "DELETE", "auth/token/roles/CI", "")
 	if a := s.ask(t, "GET", "auth/token/roles/ci", ""); a.Status != 404 {
 		t.Errorf("a deleted role: %d", a.Status)
+	}
+}
+
+// TestRevokePrefix: what was made at a path is revoked there, and what descends
+// from it, and not what only begins with the same letters.
+func TestRevokePrefix(t *testing.T) {
+	s := serve(t, noHSM)
+	s.do(t, "PUT", "sys/policies/acl/maker", `{"policy":"path \"auth/token/create/*\" { capabilities = [\"update\"] }\npath \"sys/leases/*\" { capabilities = [\"update\"] }"}`)
+	s.do(t, "POST", "auth/token/roles/ci", `{"allowed_policies":"maker","path_suffix":"x"}`)
+	s.do(t, "POST", "auth/token/roles/ci2", `{"allowed_policies":"maker"}`)
+	by := func(role string) string {
+		return s.do(t, "POST", "auth/token/create/"+role, `{}`).Auth["client_token"].(string)
+	}
+	plain, _ := s.made(t, `{"policies":"maker"}`)
+	first, other := by("ci"), by("ci2")
+	child := s.with(t, first, "POST", "auth/token/create/ci2", `{}`).Auth["client_token"].(string)
+	if a := s.with(t, plain, "PUT", "sys/leases/revoke-prefix/auth", ""); a.Status != 403 {
+		t.Errorf("without sudo: %d", a.Status)
+	}
+	for _, c := range []struct {
+		prefix string
+		live   [4]bool // of plain, first, child, other
+	}{
+		{"auth/token/create/c", [4]bool{true, true, true, true}},
+		{"pki", [4]bool{true, true, true, true}},
+		{"auth/token/create/ci", [4]bool{true, false, false, true}},
+		{"auth/token/create", [4]bool{false, false, false, false}},
+	} {
+		s.do(t, "PUT", "sys/leases/revoke-prefix/"+c.prefix, "")
+		for i, id := range []string{plain, first, child, other} {
+			if got := s.with(t, id, "GET", "auth/token/lookup-self", "").Status == 200; got != c.live[i] {
+				t.Errorf("after %s: token %d lives: %v", c.prefix, i, got)
+			}
+		}
 	}
 }
