@@ -247,14 +247,16 @@ func spkiID(t *testing.T, public crypto.PublicKey) []byte {
 	return id[:]
 }
 
-// made counts messages: none has another's serial or CRL number.
-var made atomic.Int64
+// made counts messages by the name of a test, in which none has another's serial
+// or CRL number.
+var made sync.Map
 
 // messages gives a TBSCertificate and a TBSCertList for a scheme.
 func messages(t *testing.T, algorithm x509.SignatureAlgorithm, key crypto.Signer, notBefore time.Time) (certificate, list []byte) {
 	t.Helper()
-	n := made.Add(1)
-	template := &x509.Certificate{SerialNumber: big.NewInt(77_000 + n), Subject: pkix.Name{CommonName: "Test"}, SignatureAlgorithm: algorithm,
+	count, _ := made.LoadOrStore(t.Name(), new(atomic.Int64))
+	n := count.(*atomic.Int64).Add(1)
+	template := &x509.Certificate{SerialNumber: big.NewInt(76 + n), Subject: pkix.Name{CommonName: "Test"}, SignatureAlgorithm: algorithm,
 		NotBefore: notBefore, NotAfter: notBefore.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCRLSign, SubjectKeyId: []byte{1}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -266,7 +268,7 @@ func messages(t *testing.T, algorithm x509.SignatureAlgorithm, key crypto.Signer
 	}
 	entries := make([]x509.RevocationListEntry, 3000)
 	for i := range entries {
-		entries[i] = x509.RevocationListEntry{SerialNumber: big.NewInt(int64(i + 1)), RevocationTime: notBefore}
+		entries[i] = x509.RevocationListEntry{SerialNumber: big.NewInt(int64(i + 1000)), RevocationTime: notBefore}
 	}
 	der, err = x509.CreateRevocationList(rand.Reader, &x509.RevocationList{SignatureAlgorithm: algorithm, Number: big.NewInt(n),
 		ThisUpdate: notBefore, NextUpdate: notBefore.AddDate(0, 0, 3), RevokedCertificateEntries: entries}, cert, key)
