@@ -65,6 +65,7 @@ func TestHSMD(t *testing.T) {
 	equal(t, "witness", w, config.Witness{Name: "elsewhere", URL: "https://witness.example.com/api",
 		Key: "witness.example.com/w1+a16ce9e2+BAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB", Required: true})
 	equal(t, "log_level", c.LogLevel, slog.LevelDebug)
+	equal(t, "unrecorded_good_until", c.Ledger.UnrecordedGoodUntil.UTC(), time.Date(2027, 2, 28, 23, 0, 0, 0, time.UTC))
 	equal(t, "state_key", c.StateKey.Reference(), "file:/run/credentials/hsmd.service/state-key")
 	equal(t, "socket_user", c.Listeners[0].SocketUser, "0")
 	equal(t, "socket_mode", c.Listeners[0].SocketMode.Std(), os.FileMode(0o600))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/awskms"
@@ -51,7 +52,7 @@ func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervi
 	if err != nil {
 		return nil, err
 	}
-	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Approval: *approvals, Built: *built}, nil
+	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Approval: *approvals, UnrecordedGoodUntil: cfg.Ledger.UnrecordedGoodUntil, Built: *built}, nil
 }
 
 // warnings are what a configuration may say but should not say by mistake, and
@@ -68,6 +69,9 @@ func warnings(cfg *config.HSMD, state *server.State) []string {
 	all = append(all, shutOut(cfg)...)
 	for _, name := range state.Inactive {
 		all = append(all, "stored managed key \""+name+"\" is inactive: hsmd's configuration defines one of its name")
+	}
+	if until := state.UnrecordedGoodUntil; time.Now().Before(until) {
+		all = append(all, "unrecorded_good_until: until "+until.UTC().Format(time.RFC3339)+" whoever may sign can have OCSP say \"good\" of serial numbers that were never issued")
 	}
 	for _, k := range state.Keys.All() {
 		if k.Library == nil {

@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"config":        nil,
 
 	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config"},
-	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval", "hsmd/auditlog"},
+	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval", "hsmd/auditlog", "hsmd/ledger"},
 	"hsmd/approval":    nil,
 	"hsmd/grant":       {"config", "wire/unixsock"},
 	"hsmd/tbs":         {"wire"},

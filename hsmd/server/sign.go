@@ -14,6 +14,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/hsmd/tbs"
@@ -80,7 +81,9 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		rule = c.srv.state.Load().ruleOf(public.ID[:])
 	}
 	seen := see(req)
-	summary, signed, whole, err := c.srv.recognise(req, rule != nil)
+	list := c.srv.list(public)
+	defer list.Close()
+	summary, signed, whole, err := c.srv.recognise(req, list, rule != nil)
 	if err != nil {
 		return nil, c.notSigned(k, req, stream.cause(err))
 	}
@@ -95,13 +98,20 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		}
 	}
 
-	// Step 6: the record of it, which becomes durable while the token works.
-	record, err := c.record(k, req, seen.entry(summary, signed))
+	// Step 6: does what was signed before speak against it? From here on it counts
+	// as signed.
+	entry := seen.entry(summary, signed)
+	if err := c.remember(public, list, summary, entry); err != nil {
+		return nil, c.notSigned(k, req, err)
+	}
+
+	// Step 7: the record of it, which becomes durable while the token works.
+	record, err := c.record(k, req, entry)
 	if err != nil {
 		return nil, err
 	}
 
-	// Step 7: the token's work, or hsmd's own. Its signature leaves when the
+	// Step 8: the token's work, or hsmd's own. Its signature leaves when the
 	// record is durable.
 	var answer []byte
 	if delegate != nil {
@@ -154,9 +164,14 @@ func (s *Server) expected(ctx context.Context, k *managedkey.Key, id []byte) (*m
 
 // recognise reads the message to its end. It gives what is to be signed, the
 // digest or, where the scheme has no hash, the message itself; and the message,
-// if it is to be kept or is held anyway.
-func (s *Server) recognise(req *wire.SignRequest, keep bool) (_ *tbs.Summary, signed, whole []byte, _ error) {
+// if it is to be kept or is held anyway. Entries of a CRL are shown to list.
+func (s *Server) recognise(req *wire.SignRequest, list *ledger.List, keep bool) (_ *tbs.Summary, signed, whole []byte, _ error) {
 	rules := tbs.Rules{Now: s.now(), Scheme: req.Scheme}
+	if list != nil {
+		rules.Revoked = func(issuer, serial []byte, reason uint8) error {
+			return s.notRemembered(tbs.RevocationList, list.Entry(issuer, serial, reason))
+		}
+	}
 	hash := req.Scheme.Hash()
 	if req.Parts == nil {
 		summary, err := tbs.Parse(req.Message, rules)

@@ -158,3 +158,7 @@ witness "elsewhere" {
   key      = "witness.example.com/w1+a16ce9e2+BAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
   required = true
 }
+
+ledger {
+  unrecorded_good_until = "2027-03-01T00:00:00+01:00"
+}
