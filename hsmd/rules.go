@@ -30,6 +30,7 @@ func rules(cfg *config.HSMD, state *server.State) []config.Rule {
 	for _, k := range state.Keys.All() {
 		all = append(all, config.Rule{Subject: fmt.Sprintf("managed_key %q", k.Name()), Text: describeKey(k), Hidden: config.Hide(definitionsOf(k))})
 	}
+	all = append(all, constraintRules(cfg)...)
 	all = append(all, approvalRules(cfg)...)
 	if cfg.WireKeys != nil {
 		all = append(all, config.Rule{Subject: "wire_keys", Text: describeWireKeys(cfg.WireKeys)})

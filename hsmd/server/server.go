@@ -24,6 +24,7 @@ import (
 	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/confinement"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/wire"
@@ -65,6 +66,7 @@ type Server struct {
 	quiet     *quiet
 
 	responders responder.Table
+	limiter    constraint.Limiter
 	numbers    numbers
 	afterwards afterwards
 

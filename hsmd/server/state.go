@@ -12,6 +12,7 @@ type State struct {
 	Grants      *grant.Table
 	WorkerUsers map[uint32]bool // users of their own that workers run as
 	Approval    Approval        // what people have to approve
+	Constraints Constraints     // what keys may sign
 	managedkey.Built
 }
 
