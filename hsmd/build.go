@@ -52,7 +52,11 @@ func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervi
 	if err != nil {
 		return nil, err
 	}
-	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Approval: *approvals, UnrecordedGoodUntil: cfg.Ledger.UnrecordedGoodUntil, Built: *built}, nil
+	constraints, err := constraintsOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Approval: *approvals, Constraints: *constraints, UnrecordedGoodUntil: cfg.Ledger.UnrecordedGoodUntil, Built: *built}, nil
 }
 
 // warnings are what a configuration may say but should not say by mistake, and
@@ -63,6 +67,7 @@ func warnings(cfg *config.HSMD, state *server.State) []string {
 		all = append(all, w.Error())
 	}
 	all = append(all, confinementWarnings(cfg)...)
+	all = append(all, constraintWarnings(cfg)...)
 	for _, name := range state.Grants.NamesOwnUser() {
 		all = append(all, "client \""+name+"\" names hsmd's own user: whoever takes that client over has hsmd's files as well, and the wall between them is gone")
 	}

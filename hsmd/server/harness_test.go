@@ -28,6 +28,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
@@ -127,12 +128,27 @@ func (h *hsmd) open() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	state := &server.State{Grants: table, Built: *built}
+	state := &server.State{Grants: table, Constraints: h.constraints(), Built: *built}
 	h.store = store
 	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Ledger: h.ledger, Version: "test", Log: log, Now: func() time.Time { return now }})
 	if err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// constraints makes the sets of the configuration.
+func (h *hsmd) constraints() server.Constraints {
+	h.t.Helper()
+	c := server.Constraints{Keys: map[string]*constraint.Set{}}
+	for _, k := range h.config.ManagedKeys {
+		if k.Constraints != nil {
+			c.Keys[k.Name] = must[*constraint.Set](h.t)(constraint.New(k.Name, k.Constraints, nil))
+		}
+	}
+	if w := h.config.WireKeys; w != nil && w.Constraints != nil {
+		c.Wire = must[*constraint.Set](h.t)(constraint.New("wire_keys", w.Constraints, nil))
+	}
+	return c
 }
 
 // openAudit opens the log of signatures, which ends with the test or a restart.
@@ -329,5 +345,5 @@ func (h *hsmd) state() *server.State {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return &server.State{Grants: table, Built: *built}
+	return &server.State{Grants: table, Constraints: h.constraints(), Built: *built}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/confinement"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
@@ -70,6 +71,7 @@ type Server struct {
 	quiet     *quiet
 
 	responders responder.Table
+	limiter    constraint.Limiter
 	numbers    numbers
 	afterwards afterwards
 
