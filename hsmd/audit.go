@@ -111,6 +111,7 @@ func auditRead(c *cli.Context) error {
 
 func auditVerify(c *cli.Context) error {
 	path, checkpoint := "", c.String("checkpoint")
+	var signers []*auditlog.Witness
 	if c.String("config") != "" {
 		file, err := configPath(c)
 		if err != nil {
@@ -121,6 +122,9 @@ func auditVerify(c *cli.Context) error {
 			return fail("%v", err)
 		}
 		path = cfg.AuditLog
+		if signers, err = witnesses(cfg); err != nil {
+			return fail("%v", err)
+		}
 		if checkpoint == "" {
 			checkpoint = checkpointFile(cfg)
 		}
@@ -131,11 +135,16 @@ func auditVerify(c *cli.Context) error {
 		}
 		path = args[0]
 	}
-	report, err := auditlog.Verify(path, checkpoint, c.String("key"))
+	report, err := auditlog.Verify(path, checkpoint, c.String("key"), signers...)
 	if err != nil {
 		return fail("%s: %v", path, err)
 	}
 	showReport(c.App.Writer, path, report)
+	for _, w := range signers {
+		if !slices.Contains(report.Cosigned, w.Name()) {
+			fmt.Fprintf(c.App.ErrWriter, "warning: witness %q has not signed the checkpoint\n", w.Name())
+		}
+	}
 	return nil
 }
 
@@ -158,6 +167,9 @@ func showReport(out io.Writer, path string, r *auditlog.Report) {
 	}
 	if r.Checkpoint > 0 {
 		fmt.Fprintf(out, "checkpoint: signed at %d lines\n", r.Checkpoint)
+		for _, name := range r.Cosigned {
+			fmt.Fprintf(out, "  and by the witness %s\n", name)
+		}
 	} else {
 		fmt.Fprintln(out, "checkpoint: none")
 	}

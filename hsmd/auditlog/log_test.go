@@ -242,6 +242,23 @@ func lines(text []byte) [][]byte {
 
 func join(all ...[]byte) []byte { return slices.Concat(all...) }
 
+// TestEveryOctet: whichever octet of a log is another, it is found.
+func TestEveryOctet(t *testing.T) {
+	l := start(t)
+	l.certificate("01")
+	l.certificate("02")
+	l.close()
+	good := l.read()
+	for i := range good {
+		text := slices.Clone(good)
+		text[i] ^= 1
+		l.write(text)
+		if _, err := auditlog.Verify(l.config.Path, l.config.Checkpoints, ""); err == nil {
+			t.Errorf("octet %d is not missed", i)
+		}
+	}
+}
+
 // TestEdits: every kind of edit is found, by verify and by the next start.
 func TestEdits(t *testing.T) {
 	l := start(t)

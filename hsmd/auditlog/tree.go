@@ -15,7 +15,8 @@ import (
 // without its newline). Its hashes lie in a file beside the log, in the order of
 // [tlog.StoredHashIndex]: with them it can be proved that one log goes on from
 // another, without reading either. They follow from the lines, and are made again
-// where a crash has lost them; where the disk is full, they wait in memory.
+// where a crash has lost them; they wait in memory until they are many, or
+// the disk has room for them.
 type tree struct {
 	file *os.File
 	size uint64
@@ -25,6 +26,9 @@ type tree struct {
 	written   int64      // octets of the file that are right
 	unwritten []byte     // those that follow
 }
+
+// treeBuffer is how many octets of hashes wait before they are written.
+const treeBuffer = 64 << 10
 
 // leafHash is the hash of a line in the tree, which differs from that of the chain.
 func leafHash(line []byte) Hash { return Hash(tlog.RecordHash(line)) }
@@ -36,7 +40,9 @@ func (t *tree) add(leaves []Hash) {
 	for _, leaf := range leaves {
 		t.unwritten = t.push(t.unwritten, tlog.Hash(leaf))
 	}
-	_ = t.flush() // the next tries again, and sealing a segment insists
+	if len(t.unwritten) >= treeBuffer {
+		_ = t.flush() // the next tries again, and sealing a segment insists
+	}
 }
 
 func (t *tree) flush() error {
@@ -150,7 +156,12 @@ func openTree(path string) (*tree, error) {
 	return &tree{file: f}, nil
 }
 
-func (t *tree) close() error { return t.file.Close() }
+func (t *tree) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = t.flush() // what is not there is made again
+	return t.file.Close()
+}
 
 // hashReader reads stored hashes for [tlog].
 type hashReader struct{ io.ReaderAt }

@@ -25,9 +25,9 @@ type Report struct {
 	Open        []uint64 // lines without an outcome, where the log does not go on from there
 	Torn        bool     // the last line is being written, or was torn by a crash
 	Root        tlog.Hash
-	Verifier    string // the log's key, as its last start names it
-	Cosigned    []string
-	Checkpoint  uint64 // lines that the checkpoint covers; 0: there is none
+	Verifier    string   // the log's key, as its last start names it
+	Checkpoint  uint64   // lines that the checkpoint covers; 0: there is none
+	Cosigned    []string // the witnesses, by name, who signed the checkpoint too
 }
 
 // Verify reads a whole log, which may be written meanwhile, and wants each line to
@@ -35,8 +35,8 @@ type Report struct {
 // own tree and checkpoint to agree with the lines. trust is the log's key, as a
 // note's verifier; "": the one that the log itself names, which whoever has
 // written a whole new log can name too. checkpoints is the file of the last
-// checkpoint; "": none is looked at.
-func Verify(path, checkpoints, trust string) (*Report, error) {
+// checkpoint, "": none is looked at; witnesses are those who may have signed it.
+func Verify(path, checkpoints, trust string, witnesses ...*Witness) (*Report, error) {
 	all, err := openSegments(path)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,15 @@ func Verify(path, checkpoints, trust string) (*Report, error) {
 	}
 	v.r.Next, v.r.Root = v.chain.next, v.tree.root()
 	v.r.Open = slices.Sorted(maps.Keys(v.waits))
-	return &v.r, v.checkpoint(signed, trust)
+	if err := v.checkpoint(signed, trust); err != nil {
+		return nil, err
+	}
+	for _, w := range witnesses {
+		if _, err := note.Open(signed, note.VerifierList(w.verifier)); err == nil {
+			v.r.Cosigned = append(v.r.Cosigned, w.name)
+		}
+	}
+	return &v.r, nil
 }
 
 // verifier is one verification under way.

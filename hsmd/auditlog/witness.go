@@ -58,6 +58,9 @@ func NewWitness(name, prefix, key string, required bool) (*Witness, error) {
 	}, nil
 }
 
+// Name is the witness's in this hsmd's configuration.
+func (w *Witness) Name() string { return w.name }
+
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()

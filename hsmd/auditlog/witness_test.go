@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,10 @@ func TestWitnessSigns(t *testing.T) {
 	text, err := os.ReadFile(l.config.Checkpoints)
 	if err != nil || bytes.Count(text, []byte("— ")) != 2 {
 		t.Errorf("the checkpoint: %v\n%s", err, text)
+	}
+	r, err := auditlog.Verify(l.config.Path, l.config.Checkpoints, "", newWitness(t, w, true))
+	if err != nil || !slices.Equal(r.Cosigned, []string{"elsewhere"}) {
+		t.Errorf("cosigned by %v, %v", r, err)
 	}
 	if err := l.reopen(w, true); err != nil {
 		t.Fatal(err)

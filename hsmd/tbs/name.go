@@ -2,6 +2,9 @@ package tbs
 
 import (
 	"bytes"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -107,4 +110,46 @@ func bmp(s []byte) bool {
 		}
 	}
 	return true
+}
+
+// NameString writes a DER Name as RFC 4514 does, for logs.
+func NameString(der []byte) string {
+	name, ok := plainName(der)
+	if !ok {
+		if rest, err := asn1.Unmarshal(der, &name); err != nil || len(rest) > 0 {
+			return hex.EncodeToString(der)
+		}
+	}
+	return name.String()
+}
+
+// plainName reads a Name whose values are of the common types of string, as
+// nearly all are: each signature asks for two, and [asn1.Unmarshal] takes its time.
+func plainName(der cryptobyte.String) (name pkix.RDNSequence, ok bool) {
+	sequence, ok := take(&der, tagSequence)
+	if !ok || !der.Empty() {
+		return nil, false
+	}
+	for !sequence.Empty() {
+		set, ok := take(&sequence, tagSet)
+		if !ok {
+			return nil, false
+		}
+		var rdn pkix.RelativeDistinguishedNameSET
+		for !set.Empty() {
+			body, ok := take(&set, tagSequence)
+			var a pkix.AttributeTypeAndValue
+			if !ok || !body.ReadASN1ObjectIdentifier(&a.Type) {
+				return nil, false
+			}
+			value, ok := takeWhole(&body)
+			if !ok || !body.Empty() || value.tag != tagUTF8 && value.tag != tagPrintable && value.tag != tagIA5 {
+				return nil, false
+			}
+			a.Value = string(value.body)
+			rdn = append(rdn, a)
+		}
+		name = append(name, rdn)
+	}
+	return name, true
 }

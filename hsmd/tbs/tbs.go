@@ -29,12 +29,9 @@
 package tbs
 
 import (
-	"encoding/asn1"
 	"encoding/hex"
 	"io"
 	"time"
-
-	"crypto/x509/pkix"
 
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -168,15 +165,6 @@ func (s *Summary) SerialString() string {
 		out = hex.AppendEncode(out, []byte{b})
 	}
 	return string(out)
-}
-
-// NameString writes a DER Name as RFC 4514 does, for logs.
-func NameString(der []byte) string {
-	var name pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(der, &name); err != nil || len(rest) > 0 {
-		return hex.EncodeToString(der)
-	}
-	return name.String()
 }
 
 // Parse recognises a message that is held whole.

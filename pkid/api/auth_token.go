@@ -220,7 +220,7 @@ func tidyTokens(h *Handler, r *request) (*answer, error) {
 // tokenError makes what a client asked too much a 400, in the words that clients
 // look for; what the store says stays a fault.
 func tokenError(err error) error {
-	for _, refusal := range []error{token.ErrNotFound, token.ErrNotRenewable, token.ErrPastMaxTTL, token.ErrExists, token.ErrTooDeep} {
+	for _, refusal := range []error{token.ErrNotFound, token.ErrNotRenewable, token.ErrPastMaxTTL, token.ErrExists, token.ErrTooDeep, token.ErrTooLarge} {
 		if errors.Is(err, refusal) {
 			return vaultapi.BadRequest("%v", refusal)
 		}

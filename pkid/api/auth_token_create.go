@@ -46,8 +46,10 @@ func createByRole(h *Handler, r *request) (*answer, error) {
 
 // create makes a token as far as its creator may.
 func (h *Handler) create(r *request, wish *token.Wish, role *token.Role) (*answer, error) {
-	by := token.Creator{Token: r.who.token, Policies: r.who.policies}
-	by.Sudo = r.who.acl.Capable(policy.Request{Path: r.path, Operation: policy.Update, Sudo: true})
+	sudo := func(path string) bool {
+		return r.who.acl.Capable(policy.Request{Path: path, Operation: policy.Update, Sudo: true})
+	}
+	by := token.Creator{Token: r.who.token, Policies: r.who.policies, Sudo: sudo(r.path) && sudo(h.folded(r.path))}
 	spec, err := wish.Spec(by, role)
 	if err != nil {
 		return nil, err

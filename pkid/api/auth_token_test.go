@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -119,6 +120,7 @@ func TestTokens(t *testing.T) {
 		"auth/token/renew-self":       {`{}`, 400, "lease is not renewable"},
 		"auth/token/revoke-self":      {`{}`, 400, "peer"},
 		"auth/token/create":           {`{"type":"batch"}`, 400, "batch"},
+		"auth/token/create?large":     {`{"meta":{"k":"` + strings.Repeat("v", 65<<10) + `"}}`, 400, "64 KiB"},
 		"auth/token/create/nobody":    {`{}`, 400, "unknown role nobody"},
 		"auth/token/roles/x":          {`{"token_bound_cidrs":"300.0.0.1"}`, 400, "300.0.0.1"},
 		"sys/capabilities":            {`{"token":"` + id + `","paths":["x"]}`, 400, "invalid token"},
@@ -154,8 +156,13 @@ func TestNoTokens(t *testing.T) {
 	far := s.do(t, "POST", "auth/token/create/far", `{}`).Auth["client_token"].(string)
 	other, _ := serve(t, noHSM).made(t, `{}`)
 
+	ended, _ := s.made(t, `{"ttl":"1s"}`)
+	for s.with(t, ended, "GET", "auth/token/lookup-self", "").Status == 200 {
+		time.Sleep(50 * time.Millisecond)
+	}
+
 	want := s.askAsStranger(t, "GET", "sys/mounts", "")
-	for name, id := range map[string]string{"never made": "hvs." + strings.Repeat("A", 96), "malformed": "\"'%00 ;--", "revoked": revoked, "of another state": other,
+	for name, id := range map[string]string{"never made": "hvs." + strings.Repeat("A", 96), "malformed": "\"'%00 ;--", "revoked": revoked, "ended": ended, "of another state": other,
 		"bound to other addresses": far, "an accessor": accessor, "cut off": good[:len(good)-1], "longer": good + "A", "in capitals": strings.ToUpper(good),
 		"very long": strings.Repeat("A", 8000), "not ASCII": "ä"} {
 		for _, header := range [][2]string{{"X-Vault-Token", id}, {"Authorization", "Bearer " + id}} {
@@ -179,6 +186,15 @@ func TestNoTokens(t *testing.T) {
 		if a := s.askAsStranger(t, "GET", "sys/mounts", "", "X-Vault-Token", good, "Authorization", "Bearer "+second); a.Status != 400 || !a.says("two different tokens") {
 			t.Errorf("two different tokens: %d %s", a.Status, a.Body)
 		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.tcp+"/v1/sys/mounts", nil)
+	must(t, err)
+	req.Header["X-Vault-Token"] = []string{good, other}
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != 400 {
+		t.Errorf("two different tokens in one header each: %d", resp.StatusCode)
 	}
 	if a := s.ask(t, "GET", "auth/token/lookup-self", "", "X-Vault-Token", far); a.Status != 403 {
 		t.Errorf("a token that is bound to addresses, by the Unix socket: %d", a.Status)
@@ -262,6 +278,16 @@ func TestTokenRoles(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
+	// Sudo on the role's path is that on the path as it is meant, too.
+	s.do(t, "POST", "auth/token/roles/plain", `{}`)
+	s.do(t, "PUT", "sys/policies/acl/some", `{"policy":"path \"auth/token/create/*\" { capabilities = [\"update\", \"sudo\"] }\npath \"auth/token/create/plain\" { capabilities = [\"update\"] }"}`)
+	some, _ := s.made(t, `{"policies":"some"}`)
+	for _, name := range []string{"plain", "Plain"} {
+		if a := s.with(t, some, "POST", "auth/token/create/"+name, `{"policies":"other"}`); a.Status != 400 || !a.says("child policies must be subset") {
+			t.Errorf("create/%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	s.do(t, "DELETE", "auth/token/roles/plain", "")
 	a := s.do(t, "POST", "auth/token/create/Ci", `{"policies":"a"}`)
 	if a.Auth["orphan"] != true || a.Auth["renewable"] != false || a.Auth["lease_duration"] != 7200.0 || a.Auth["num_uses"] != 7.0 {
 		t.Errorf("by the role: %s", a.Body)
@@ -276,5 +302,39 @@ func TestTokenRoles(t *testing.T) {
 	s.do(t, "DELETE", "auth/token/roles/CI", "")
 	if a := s.ask(t, "GET", "auth/token/roles/ci", ""); a.Status != 404 {
 		t.Errorf("a deleted role: %d", a.Status)
+	}
+}
+
+// TestRevokePrefix: what was made at a path is revoked there, and what descends
+// from it, and not what only begins with the same letters.
+func TestRevokePrefix(t *testing.T) {
+	s := serve(t, noHSM)
+	s.do(t, "PUT", "sys/policies/acl/maker", `{"policy":"path \"auth/token/create/*\" { capabilities = [\"update\"] }\npath \"sys/leases/*\" { capabilities = [\"update\"] }"}`)
+	s.do(t, "POST", "auth/token/roles/ci", `{"allowed_policies":"maker","path_suffix":"x"}`)
+	s.do(t, "POST", "auth/token/roles/ci2", `{"allowed_policies":"maker"}`)
+	by := func(role string) string {
+		return s.do(t, "POST", "auth/token/create/"+role, `{}`).Auth["client_token"].(string)
+	}
+	plain, _ := s.made(t, `{"policies":"maker"}`)
+	first, other := by("ci"), by("ci2")
+	child := s.with(t, first, "POST", "auth/token/create/ci2", `{}`).Auth["client_token"].(string)
+	if a := s.with(t, plain, "PUT", "sys/leases/revoke-prefix/auth", ""); a.Status != 403 {
+		t.Errorf("without sudo: %d", a.Status)
+	}
+	for _, c := range []struct {
+		prefix string
+		live   [4]bool // of plain, first, child, other
+	}{
+		{"auth/token/create/c", [4]bool{true, true, true, true}},
+		{"pki", [4]bool{true, true, true, true}},
+		{"auth/token/create/ci", [4]bool{true, false, false, true}},
+		{"auth/token/create", [4]bool{false, false, false, false}},
+	} {
+		s.do(t, "PUT", "sys/leases/revoke-prefix/"+c.prefix, "")
+		for i, id := range []string{plain, first, child, other} {
+			if got := s.with(t, id, "GET", "auth/token/lookup-self", "").Status == 200; got != c.live[i] {
+				t.Errorf("after %s: token %d lives: %v", c.prefix, i, got)
+			}
+		}
 	}
 }

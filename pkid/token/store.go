@@ -213,6 +213,9 @@ func write(tx store.Tx, t *Token) error {
 	if err != nil {
 		return err
 	}
+	if len(raw) > maxSize {
+		return ErrTooLarge
+	}
 	return tx.Put(store.Token(t.hash), raw)
 }
 

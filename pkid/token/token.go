@@ -39,6 +39,13 @@ var ErrPastMaxTTL = errors.New("past the max TTL, cannot renew")
 // them is looked up with the token.
 var ErrTooDeep = errors.New("too many generations of tokens: make it an orphan")
 
+// ErrTooLarge is of a token with more metadata, policies or whatever than should
+// be read for each request.
+var ErrTooLarge = errors.New("a token of more than 64 KiB")
+
+// maxSize bounds a token as it is stored, in octets.
+const maxSize = 64 << 10
+
 // rootPolicy is the policy that alone makes a token that does not end.
 const rootPolicy = "root"
 
