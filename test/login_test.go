@@ -167,10 +167,9 @@ func TestClientCertificatesRefused(t *testing.T) {
 	notLetIn(t, "of a leaf", o.client(t, below(t, leaf, good)), path, map[string]any{"name": "web"}, words)
 
 	stolen := tls.Certificate{Certificate: good.Certificate, PrivateKey: selfIssued(t).PrivateKey}
-	if _, err := o.client(t, stolen).Logical().Write(path, map[string]any{"name": "web"}); err == nil || strings.Contains(err.Error(), "Code: 200") {
-		t.Error("a certificate without its key is taken")
-	} else if _, is := err.(*vault.ResponseError); is {
-		t.Errorf("TLS let in a certificate without its key: %v", err)
+	_, err := o.client(t, stolen).Logical().Write(path, map[string]any{"name": "web"})
+	if _, answered := err.(*vault.ResponseError); answered || err == nil {
+		t.Errorf("a certificate whose key is another: %v", err)
 	}
 
 	// A renewal asks for the certificate again, and who is revoked is not renewed.
@@ -201,7 +200,8 @@ func TestClientCertificatesRefused(t *testing.T) {
 	insisting.CloneConfig().HttpClient.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		return &late, nil
 	}
-	if _, err := insisting.Logical().Write(path, nil); err == nil || !strings.Contains(err.Error(), "tls:") {
+	_, err = insisting.Logical().Write(path, nil)
+	if _, answered := err.(*vault.ResponseError); answered || err == nil {
 		t.Errorf("of a CA that is not in tls_client_ca_file: %v", err)
 	}
 	notLetIn(t, "none, which still is let in", o.client(t), path, nil, words)
