@@ -181,7 +181,7 @@ func TestClientCertificatesRefused(t *testing.T) {
 	if _, err := without.Auth().Token().RenewSelf(60); err == nil {
 		t.Error("renewed without the certificate")
 	}
-	o.PKID.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": fmt.Sprintf("%x", leaf.SerialNumber)})
+	o.PKID.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": fmt.Sprintf("%x", leaf.SerialNumber.Bytes())})
 	if _, err := c.Auth().Token().RenewSelf(60); err == nil {
 		t.Error("renewed although the certificate is revoked")
 	}
