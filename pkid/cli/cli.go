@@ -28,7 +28,7 @@ const (
 // Commands lists the client commands.
 func Commands() []*cli.Command {
 	commands := []*cli.Command{
-		statusCommand(), readCommand(), writeCommand(), patchCommand(), listCommand(), deleteCommand(), secretsCommand(),
+		statusCommand(), readCommand(), writeCommand(), patchCommand(), listCommand(), deleteCommand(), secretsCommand(), authCommand(),
 		pathHelpCommand(), issueCommand(), certsCommand(), revokeCommand(), caCommand(), healthCommand(), tidyCommand(),
 		quickstartCommand(), policyCommand(), auditCommand(), loginCommand(), tokenCommand(),
 	}

@@ -21,17 +21,17 @@ func secretsCommand() *cli.Command {
 				Name: "enable", Usage: "mount an engine", ArgsUsage: "TYPE",
 				Description: "   pkid secrets enable -path=pki -max-lease-ttl=87600h pki",
 				Flags:       flags(append(tunables(), mountFlags()...)...),
-				Action:      runEnable,
+				Action:      engines.enable,
 			},
 			{
 				Name: "list", Usage: "list the mounts", Flags: flags(formatFlag(), &cli.BoolFlag{Name: "detailed", Usage: "with TTLs and UUIDs"}),
-				Action: runSecretsList,
+				Action: engines.list,
 			},
 			{
 				Name: "tune", Usage: "change a mount's settings", ArgsUsage: "PATH",
 				Description: "   pkid secrets tune -allowed-managed-keys=ca-key pki",
 				Flags:       flags(tunables()...),
-				Action:      runTune,
+				Action:      engines.tune,
 			},
 			{
 				Name: "move", Usage: "move a mount with all its data", ArgsUsage: "FROM TO",
@@ -41,7 +41,7 @@ func secretsCommand() *cli.Command {
 			{
 				Name: "disable", Usage: "unmount and forget all data of the mount (never keys in an HSM)", ArgsUsage: "PATH",
 				Flags:  flags(),
-				Action: runDisable,
+				Action: engines.disable,
 			},
 		},
 	}
@@ -72,11 +72,22 @@ func mountFlags() []cli.Flag {
 	}
 }
 
-// tuned gathers the tunables that were given; an empty value counts as given,
+// mounted is what is enabled at a path: an engine, or a way to log in.
+type mounted struct {
+	what     string // in Vault's words
+	article  string // of what, where something was enabled
+	at       string // the paths of the API that enable, list and disable
+	tuneAt   string // and the one that changes settings
+	settings func() []cli.Flag
+}
+
+var engines = mounted{what: "secrets engine", article: "the ", at: "sys/mounts", tuneAt: "sys/mounts/", settings: tunables}
+
+// tuned gathers the settings that were given; an empty value counts as given,
 // since it is how a list is cleared.
-func tuned(c *cli.Context) map[string]any {
+func (m mounted) tuned(c *cli.Context) map[string]any {
 	out := map[string]any{}
-	for _, f := range tunables() {
+	for _, f := range m.settings() {
 		name := f.Names()[0]
 		if !c.IsSet(name) {
 			continue
@@ -91,57 +102,57 @@ func tuned(c *cli.Context) map[string]any {
 	return out
 }
 
-func runEnable(c *cli.Context) error {
-	s, engine, err := openPath(c, false)
+func (m mounted) enable(c *cli.Context) error {
+	s, kind, err := openPath(c, false)
 	if err != nil {
 		return err
 	}
-	path, err := cleanPath(firstOf(c.String("path"), engine))
+	path, err := cleanPath(firstOf(c.String("path"), kind))
 	if err != nil {
 		return err
 	}
-	config := tuned(c)
+	config := m.tuned(c)
 	delete(config, "description")
 	if c.Bool("force-no-cache") {
 		config["force_no_cache"] = true
 	}
 	body := map[string]any{
-		"type": engine, "description": c.String("description"), "config": config,
+		"type": kind, "description": c.String("description"), "config": config,
 		"local": c.Bool("local"), "seal_wrap": c.Bool("seal-wrap"),
 	}
-	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodPost, Path: "sys/mounts/" + path, Body: body})
+	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodPost, Path: m.at + "/" + path, Body: body})
 	if err != nil {
 		return explain("Error enabling", err)
 	}
-	return s.showWritten(answer, fmt.Sprintf("Success! Enabled the %s secrets engine at: %s/", engine, path))
+	return s.showWritten(answer, fmt.Sprintf("Success! Enabled %s%s %s at: %s/", m.article, kind, m.what, path))
 }
 
-func runTune(c *cli.Context) error {
+func (m mounted) tune(c *cli.Context) error {
 	s, path, err := openPath(c, false)
 	if err != nil {
 		return err
 	}
-	body := tuned(c)
+	body := m.tuned(c)
 	if len(body) == 0 {
 		return fail("nothing to change: give one of the flags that %q lists", c.Command.HelpName+" -h")
 	}
-	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodPost, Path: "sys/mounts/" + path + "/tune", Body: body})
+	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodPost, Path: m.tuneAt + path + "/tune", Body: body})
 	if err != nil {
-		return explain("Error tuning secrets engine "+path+"/", err)
+		return explain("Error tuning "+m.what+" "+path+"/", err)
 	}
-	return s.showWritten(answer, fmt.Sprintf("Success! Tuned the secrets engine at: %s/", path))
+	return s.showWritten(answer, fmt.Sprintf("Success! Tuned the %s at: %s/", m.what, path))
 }
 
-func runDisable(c *cli.Context) error {
+func (m mounted) disable(c *cli.Context) error {
 	s, path, err := openPath(c, false)
 	if err != nil {
 		return err
 	}
-	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodDelete, Path: "sys/mounts/" + path})
+	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodDelete, Path: m.at + "/" + path})
 	if err != nil {
-		return explain("Error disabling secrets engine at "+path+"/", err)
+		return explain("Error disabling "+m.what+" at "+path+"/", err)
 	}
-	return s.showWritten(answer, fmt.Sprintf("Success! Disabled the secrets engine (if it existed) at: %s/", path))
+	return s.showWritten(answer, fmt.Sprintf("Success! Disabled the %s (if it existed) at: %s/", m.what, path))
 }
 
 func runMove(c *cli.Context) error {
@@ -197,7 +208,7 @@ func (s *session) awaitMove(id string) error {
 	}
 }
 
-func runSecretsList(c *cli.Context) error {
+func (m mounted) list(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return fail("Too many arguments (expected 0, got %d)", c.NArg())
 	}
@@ -205,12 +216,12 @@ func runSecretsList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodGet, Path: "sys/mounts"})
+	answer, err := s.Do(c.Context, &client.Request{Method: http.MethodGet, Path: m.at})
 	if err != nil {
-		return explain("Error listing secrets engines", err)
+		return explain("Error listing "+m.what+"s", err)
 	}
 	if answer.Secret == nil {
-		return fail("Error listing secrets engines: the answer is no JSON")
+		return fail("Error listing %ss: the answer is no JSON", m.what)
 	}
 	if s.format != "table" {
 		return s.encode(answer.Secret.Data)
@@ -221,11 +232,11 @@ func runSecretsList(c *cli.Context) error {
 	}
 	rows := [][]string{}
 	for _, path := range sortedKeys(answer.Secret.Data) {
-		m, _ := answer.Secret.Data[path].(map[string]any)
-		row := []string{path, text(m["type"]), text(m["accessor"]), firstOf(text(m["description"]), "n/a")}
+		one, _ := answer.Secret.Data[path].(map[string]any)
+		row := []string{path, text(one["type"]), text(one["accessor"]), firstOf(text(one["description"]), "n/a")}
 		if c.Bool("detailed") {
-			config, _ := m["config"].(map[string]any)
-			row = append(row, systemTTL(config["default_lease_ttl"]), systemTTL(config["max_lease_ttl"]), text(m["uuid"]))
+			config, _ := one["config"].(map[string]any)
+			row = append(row, systemTTL(config["default_lease_ttl"]), systemTTL(config["max_lease_ttl"]), text(one["uuid"]))
 		}
 		rows = append(rows, row)
 	}
