@@ -12,8 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Config is what a Log is made of. All but the
-// witnesses and sizes is required.
+// Config is what a Log is made of. All but the witnesses and sizes is required.
 type Config struct {
 	// Path is the file that is written. Sealed segments and the tree's hashes lie
 	// beside it.
