@@ -41,7 +41,7 @@ func BenchmarkList(b *testing.B) {
 			binary.BigEndian.PutUint64(s[1:], i*0xffff_ffff)
 			m.mustAll(x.Entry(m.ca.Name, s, 1))
 		}
-		m.mustAll(x.Claim(m.ca.Name, ledger.Numbering{Number: number}, sum("list")))
+		m.mustAll(x.Claim(m.ca.Name, ledger.Numbering{Number: number}, sum("list"), false))
 	}
 	began := time.Now()
 	list()
