@@ -33,8 +33,8 @@ func TestNearlyFullDisk(t *testing.T) {
 		t.Errorf("issued: %v", err)
 	}
 	m.mustAll(m.list(1, 0, serial(1)))
-	d.free.Store(15 << 20)
-	if err := m.list(2, 0, serial(1)); err == nil || !strings.Contains(err.Error(), "15 MiB are free") {
+	d.free.Store(5 << 20)
+	if err := m.list(2, 0, serial(1)); err == nil || !strings.Contains(err.Error(), "5 MiB are free") {
 		t.Errorf("listed: %v", err)
 	}
 	refused(t, m.good(1), ledger.RuleRevoked, "")
