@@ -43,6 +43,10 @@ var ErrTooDeep = errors.New("too many generations of tokens: make it an orphan")
 // be read for each request.
 var ErrTooLarge = errors.New("a token of more than 64 KiB")
 
+// ErrRootByLogin is of a login that would end in the root policy: who may write
+// a login's role would be root.
+var ErrRootByLogin = errors.New("auth methods cannot create root tokens")
+
 // maxSize bounds a token as it is stored, in octets.
 const maxSize = 64 << 10
 

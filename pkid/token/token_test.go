@@ -232,6 +232,9 @@ func TestRevokeByPath(t *testing.T) {
 	}
 	child := create(t, s, token.Spec{Parent: login})
 	other := create(t, s, token.Spec{Path: "auth/approle2/login"})
+	if _, err := s.Create(t.Context(), token.Spec{Path: "auth/approle/login", Policies: []string{"a", "Root"}}); !errors.Is(err, token.ErrRootByLogin) {
+		t.Errorf("a login that gives root: %v", err)
+	}
 	must(t, s.RevokeByPath(t.Context(), "auth/approle/"))
 	if lives(t, s, login) || lives(t, s, child) || !lives(t, s, other) {
 		t.Error("not what was made at the path ended, or more")
