@@ -37,7 +37,10 @@ func (s *Store) end(ctx context.Context, t *Token, how end) error {
 		return err
 	}
 	defer s.look()
-	return s.bury(ctx, t.hash) // it has ended; who asked is to see it gone as well
+	// It has ended; who asked is to see it gone as well. Where that fails, the
+	// sweep does it.
+	_ = s.cfg.Store.Update(ctx, func(tx store.Tx) error { _, err := s.bury(tx, t.hash); return err })
+	return nil
 }
 
 // finish marks a token as ended, the one write by which it and its tree are none
@@ -162,50 +165,60 @@ func (s *Store) buryAll(ctx context.Context) error {
 	start, end := store.TokensEnded()
 	for {
 		var marks [][]byte
+		// Not in the update, which all that is revoked meanwhile would overtake.
 		err := s.cfg.Store.View(ctx, func(r store.Reader) (err error) { marks, err = some(r, start, end); return err })
 		if err != nil || len(marks) == 0 {
 			return err
 		}
-		for _, mark := range marks {
-			if err := s.bury(ctx, mark[len(start):]); err != nil {
-				return err
+		err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+			children := 0
+			for _, mark := range marks {
+				n, err := s.bury(tx, mark[len(start):])
+				if err != nil {
+					return err
+				}
+				if children += n; children >= page {
+					return nil
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// bury does one update's work on an ended token: it marks a page of its children
-// as ended, or makes them orphans, and when there are no more deletes it. A
-// child is its parent's until what the parent's end means to it is durable.
-func (s *Store) bury(ctx context.Context, hash []byte) error {
-	return s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		t, err := s.read(tx, hash)
-		if errors.Is(err, ErrNotFound) {
-			return tx.Delete(store.TokenEnded(hash))
+// bury marks a page of an ended token's children as ended, or makes them orphans,
+// and says how many; when there are no more it deletes the token. A child is its
+// parent's until what the parent's end means to it is durable.
+func (s *Store) bury(tx store.Tx, hash []byte) (children int, err error) {
+	t, err := s.read(tx, hash)
+	if errors.Is(err, ErrNotFound) {
+		return 0, tx.Delete(store.TokenEnded(hash))
+	}
+	if err != nil {
+		return 0, err
+	}
+	if t.Ended == "" {
+		return 0, tx.Delete(store.TokenEnded(hash))
+	}
+	start, until := store.TokenChildren(hash)
+	links, err := some(tx, start, until)
+	if err != nil {
+		return 0, err
+	}
+	for _, link := range links {
+		child := link[len(start):]
+		if err := errors.Join(s.leave(tx, child, t.Ended), tx.Delete(link)); err != nil {
+			return 0, err
 		}
-		if err != nil {
-			return err
-		}
-		if t.Ended == "" {
-			return tx.Delete(store.TokenEnded(hash))
-		}
-		start, until := store.TokenChildren(hash)
-		links, err := some(tx, start, until)
-		if err != nil {
-			return err
-		}
-		for _, link := range links {
-			child := link[len(start):]
-			if err := errors.Join(s.leave(tx, child, t.Ended), tx.Delete(link)); err != nil {
-				return err
-			}
-		}
-		if len(links) == page {
-			return nil
-		}
-		return errors.Join(tx.Delete(store.Token(hash)), tx.Delete(store.TokenAccessor(t.Accessor)), tx.Delete(store.TokenPath(t.Path, hash)),
-			tx.Delete(store.TokensByExpiry().Entry(t.Expires, hash)), unlink(tx, t), tx.Delete(store.TokenEnded(hash)))
-	})
+	}
+	if len(links) == page {
+		return page, nil
+	}
+	return len(links), errors.Join(tx.Delete(store.Token(hash)), tx.Delete(store.TokenAccessor(t.Accessor)), tx.Delete(store.TokenPath(t.Path, hash)),
+		tx.Delete(store.TokensByExpiry().Entry(t.Expires, hash)), unlink(tx, t), tx.Delete(store.TokenEnded(hash)))
 }
 
 // leave is what a token's end means to a child of its.

@@ -211,6 +211,30 @@ func TestRevoke(t *testing.T) {
 	must(t, s.Revoke(t.Context(), grandchild))
 	gone(t, s, state)
 
+	parent := create(t, s, token.Spec{})
+	children = children[:0]
+	for range 300 {
+		children = append(children, create(t, s, token.Spec{Parent: parent}))
+	}
+	must(t, s.RevokeOrphan(t.Context(), parent))
+	for range 2 {
+		for _, x := range children {
+			if !lives(t, s, x) {
+				t.Fatal("a child ended with the parent that was revoked alone")
+			}
+		}
+		must(t, s.Tidy(t.Context())) // after which they have no parent any more
+	}
+	for _, x := range children {
+		found, err := s.Lookup(t.Context(), x.ID)
+		must(t, err)
+		if !found.Orphan() {
+			t.Fatal("a child has still a parent")
+		}
+		must(t, s.Revoke(t.Context(), x))
+	}
+	gone(t, s, state)
+
 	long := create(t, s, token.Spec{})
 	for err := error(nil); err == nil; {
 		var next *token.Token
