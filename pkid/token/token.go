@@ -6,7 +6,7 @@
 // by [Store.Create], and kept nowhere. A token lives while it has not ended,
 // neither by time nor by revocation, and all whom it descends from live. So one
 // write revokes a tree of any size at once, and what is left of it is deleted
-// afterwards, also after a crash (end.go).
+// afterwards, also after a crash (sweep.go).
 //
 // Start at [Store.Create] and [Store.Lookup].
 package token
