@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
@@ -79,14 +78,7 @@ func readRole(p *vaultapi.Params, role *token.Role) error {
 		role.Period = p.Duration(name, 0)
 	}
 	if name, is := newer(p, "bound_cidrs"); is {
-		role.BoundCIDRs = nil
-		for _, text := range p.StringList(name) {
-			block, err := parseCIDR(text)
-			if err != nil {
-				return vaultapi.BadRequest("%s: %q is neither an address nor a block of them", name, text)
-			}
-			role.BoundCIDRs = append(role.BoundCIDRs, block)
-		}
+		role.BoundCIDRs = p.Networks(name)
 	}
 	switch kind := p.String("token_type"); kind {
 	case "", "service", "default", "default-service":
@@ -106,13 +98,4 @@ func newer(p *vaultapi.Params, older string) (name string, sent bool) {
 		return "token_" + older, true
 	}
 	return older, old
-}
-
-// parseCIDR reads a block of addresses, or one address.
-func parseCIDR(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	block, err := netip.ParsePrefix(text)
-	return block.Masked(), err
 }

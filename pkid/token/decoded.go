@@ -7,8 +7,12 @@ import (
 	"sync"
 )
 
-// maxDecoded bounds the tokens that are held decoded.
-const maxDecoded = 4096
+// maxDecoded bounds how many tokens are held decoded, and maxHeld the size of
+// each, in octets: few are larger.
+const (
+	maxDecoded = 4096
+	maxHeld    = 4 << 10
+)
 
 // decoded holds tokens as they were last decoded, each with what it was decoded
 // from: decoding costs more than reading. The state is still read each time, so
@@ -31,6 +35,9 @@ func (d *decoded) decode(hash, raw []byte) (*Token, error) {
 		held = decodedToken{raw, &Token{hash: bytes.Clone(hash)}}
 		if err := json.Unmarshal(raw, held.token); err != nil {
 			return nil, fmt.Errorf("a token in the store: %w", err)
+		}
+		if len(raw) > maxHeld {
+			return held.token, nil
 		}
 		d.mu.Lock()
 		if len(d.tokens) >= maxDecoded || d.tokens == nil {

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,6 +101,9 @@ func (s *Store) Create(ctx context.Context, spec Spec) (*Token, error) {
 	}
 	if t.ID == "" {
 		t.ID = newID()
+	}
+	if slices.Contains(t.Policies, rootPolicy) && !strings.HasPrefix(t.Path, "auth/token/") {
+		return nil, ErrRootByLogin
 	}
 	t.hash = s.hash(t.ID)
 	s.limit(t, spec.TTL)

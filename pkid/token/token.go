@@ -6,7 +6,7 @@
 // by [Store.Create], and kept nowhere. A token lives while it has not ended,
 // neither by time nor by revocation, and all whom it descends from live. So one
 // write revokes a tree of any size at once, and what is left of it is deleted
-// afterwards, also after a crash (end.go).
+// afterwards, also after a crash (sweep.go).
 //
 // Start at [Store.Create] and [Store.Lookup].
 package token
@@ -42,6 +42,10 @@ var ErrTooDeep = errors.New("too many generations of tokens: make it an orphan")
 // ErrTooLarge is of a token with more metadata, policies or whatever than should
 // be read for each request.
 var ErrTooLarge = errors.New("a token of more than 64 KiB")
+
+// ErrRootByLogin is of a login that would end in the root policy: who may write
+// a login's role would be root.
+var ErrRootByLogin = errors.New("auth methods cannot create root tokens")
 
 // maxSize bounds a token as it is stored, in octets.
 const maxSize = 64 << 10

@@ -211,6 +211,30 @@ func TestRevoke(t *testing.T) {
 	must(t, s.Revoke(t.Context(), grandchild))
 	gone(t, s, state)
 
+	parent := create(t, s, token.Spec{})
+	children = children[:0]
+	for range 300 {
+		children = append(children, create(t, s, token.Spec{Parent: parent}))
+	}
+	must(t, s.RevokeOrphan(t.Context(), parent))
+	for range 2 {
+		for _, x := range children {
+			if !lives(t, s, x) {
+				t.Fatal("a child ended with the parent that was revoked alone")
+			}
+		}
+		must(t, s.Tidy(t.Context())) // after which they have no parent any more
+	}
+	for _, x := range children {
+		found, err := s.Lookup(t.Context(), x.ID)
+		must(t, err)
+		if !found.Orphan() {
+			t.Fatal("a child has still a parent")
+		}
+		must(t, s.Revoke(t.Context(), x))
+	}
+	gone(t, s, state)
+
 	long := create(t, s, token.Spec{})
 	for err := error(nil); err == nil; {
 		var next *token.Token
@@ -232,6 +256,9 @@ func TestRevokeByPath(t *testing.T) {
 	}
 	child := create(t, s, token.Spec{Parent: login})
 	other := create(t, s, token.Spec{Path: "auth/approle2/login"})
+	if _, err := s.Create(t.Context(), token.Spec{Path: "auth/approle/login", Policies: []string{"a", "Root"}}); !errors.Is(err, token.ErrRootByLogin) {
+		t.Errorf("a login that gives root: %v", err)
+	}
 	must(t, s.RevokeByPath(t.Context(), "auth/approle/"))
 	if lives(t, s, login) || lives(t, s, child) || !lives(t, s, other) {
 		t.Error("not what was made at the path ended, or more")
