@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"pkid/auth":               {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/mounts", "pkid/auth/*"},
 	"pkid/auth/approle":       {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/auth/tokenparams"},
 	"pkid/auth/tokenparams":   {"pkid/vaultapi", "pkid/token"},
-	"pkid/auth/jwt":           {"pkid/vaultapi", "pkid/auth/tokenparams"},
+	"pkid/auth/jwt":           {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/auth/tokenparams"},
 	"pkid/lint":               nil,
 	"pkid/issuance":           {"pkid/nameconstraints", "pkid/goodkey"},
 	"pkid/goodkey":            nil,

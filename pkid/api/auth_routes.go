@@ -10,6 +10,7 @@ import (
 func authRoutes() map[string][]route {
 	return map[string][]route{
 		"approle": compile(approleRoutes),
+		"jwt":     compile(jwtRoutes),
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hsmpki/hsmpki/pkid/auth/approle"
+	"github.com/hsmpki/hsmpki/pkid/auth/jwt"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -41,6 +42,7 @@ type living struct {
 	gone bool         // under use
 
 	AppRole *approle.Method // nil unless of that type; as the others
+	JWT *jwt.Method // of type jwt
 }
 
 // Config are a mount's settings.

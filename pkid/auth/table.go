@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/auth/approle"
+	"github.com/hsmpki/hsmpki/pkid/auth/jwt"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
 // Types are the methods that can be enabled.
-var Types = []string{"approle"}
+var Types = []string{"approle", "jwt"}
 
 // Settings are what a Table is made of.
 type Settings struct {
@@ -84,6 +85,8 @@ func (t *Table) open(m *Mount) {
 	switch m.Type {
 	case "approle":
 		m.AppRole = &approle.Method{Space: store.AuthOf(m.UUID), Store: t.cfg.Store, Now: t.cfg.Now}
+	case "jwt":
+		m.JWT = jwt.NewMethod(jwt.Settings{Store: t.cfg.Store, Space: store.AuthOf(m.UUID), Now: t.cfg.Now, Log: t.cfg.Log.With("path", "auth/"+m.Path)})
 	}
 }
 
