@@ -204,3 +204,31 @@ func TestJWTConfigAndRoles(t *testing.T) {
 		t.Errorf("deleted: %d %s", got.Status, got.Body)
 	}
 }
+
+// TestLoginAsCertManager makes cert-manager's call, with the token of a service
+// account.
+func TestLoginAsCertManager(t *testing.T) {
+	s := serve(t, noHSM)
+	i := newIssuer(t)
+	s.do(t, "POST", "sys/auth/kubernetes", `{"type":"kubernetes"}`)
+	s.do(t, "POST", "auth/kubernetes/config", `{"kubernetes_host":"`+i.URL+`"}`)
+	s.do(t, "POST", "auth/kubernetes/role/issuer", `{"bound_service_account_names":"vault-issuer","bound_service_account_namespaces":"sandbox",
+		"audience":"vault://sandbox/vault-issuer","token_policies":"pki","token_ttl":"1m"}`)
+	if got := s.do(t, "GET", "auth/kubernetes/role/issuer", ""); fmt.Sprint(got.Data["bound_service_account_names"]) != "[vault-issuer]" || got.Data["token_ttl"] != 60.0 {
+		t.Errorf("role: %s", got.Body)
+	}
+	account := func(name string) string {
+		return i.token(map[string]any{
+			"aud": []string{"vault://sandbox/vault-issuer"}, "sub": "system:serviceaccount:sandbox:" + name,
+			"kubernetes.io": map[string]any{"namespace": "sandbox", "serviceaccount": map[string]any{"name": name, "uid": "u"}},
+		})
+	}
+	got := s.askAsStranger(t, "POST", "auth/kubernetes/login", `{"role":"issuer","jwt":"`+account("vault-issuer")+`"}`)
+	if got.Status != 200 || fmt.Sprint(got.Auth["policies"]) != "[default pki]" || got.Auth["lease_duration"] != 60.0 ||
+		fmt.Sprint(got.Auth["metadata"]) != "map[role:issuer service_account_name:vault-issuer service_account_namespace:sandbox service_account_uid:u]" {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	if got := s.askAsStranger(t, "POST", "auth/kubernetes/login", `{"role":"issuer","jwt":"`+account("default")+`"}`); got.Status != 400 || !got.says("not accepted here") {
+		t.Errorf("another account: %d %s", got.Status, got.Body)
+	}
+}

@@ -9,8 +9,9 @@ import (
 // files that serve them.
 func authRoutes() map[string][]route {
 	return map[string][]route{
-		"approle": compile(approleRoutes),
-		"jwt":     compile(jwtRoutes),
+		"approle":    compile(approleRoutes),
+		"jwt":        compile(jwtRoutes),
+		"kubernetes": compile(kubernetesRoutes),
 	}
 }
 

@@ -42,7 +42,7 @@ type living struct {
 	gone bool         // under use
 
 	AppRole *approle.Method // nil unless of that type; as the others
-	JWT *jwt.Method // of type jwt
+	JWT     *jwt.Method     // and of kubernetes
 }
 
 // Config are a mount's settings.

@@ -19,7 +19,7 @@ import (
 )
 
 // Types are the methods that can be enabled.
-var Types = []string{"approle", "jwt"}
+var Types = []string{"approle", "jwt", "kubernetes"}
 
 // Settings are what a Table is made of.
 type Settings struct {
@@ -85,7 +85,7 @@ func (t *Table) open(m *Mount) {
 	switch m.Type {
 	case "approle":
 		m.AppRole = &approle.Method{Space: store.AuthOf(m.UUID), Store: t.cfg.Store, Now: t.cfg.Now}
-	case "jwt":
+	case "jwt", "kubernetes":
 		m.JWT = jwt.NewMethod(jwt.Settings{Store: t.cfg.Store, Space: store.AuthOf(m.UUID), Now: t.cfg.Now, Log: t.cfg.Log.With("path", "auth/"+m.Path)})
 	}
 }
