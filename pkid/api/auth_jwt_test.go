@@ -104,6 +104,15 @@ func TestLoginAsNomad(t *testing.T) {
 		t.Errorf("a stale token: %d %s", a.Status, a.Body)
 	}
 
+	// Without its role the token is not renewed, but lives on to its end.
+	s.do(t, "DELETE", "auth/jwt-nomad/role/nomad-workloads", "")
+	if a := s.with(t, id, "PUT", "auth/token/renew-self", `{}`); a.Status != 400 || !a.says(`role "nomad-workloads" does not exist during renewal`) {
+		t.Errorf("renew-self without the role: %d %s", a.Status, a.Body)
+	}
+	if a := s.with(t, id, "GET", "sys/mounts", ""); a.Status != 200 {
+		t.Errorf("its policy, without the role: %d %s", a.Status, a.Body)
+	}
+
 	s.do(t, "DELETE", "sys/auth/jwt-nomad", "")
 	if a := s.with(t, id, "PUT", "auth/token/renew-self", `{}`); a.Status != 403 || !a.says("permission denied") {
 		t.Errorf("after it was disabled: %d %s", a.Status, a.Body)

@@ -22,14 +22,21 @@ func (h *Handler) mayRenew(r *request, t *token.Token) error {
 	if m == nil {
 		return nil
 	}
+	var name string
+	var gone bool
+	var err error
 	switch m.Type {
 	case "approle":
-		name := t.Meta["role_name"]
-		role, err := m.AppRole.Role(r.ctx, name)
-		if err == nil && role == nil {
-			err = vaultapi.BadRequest("role %q does not exist during renewal", name)
-		}
-		return err
+		name = t.Meta["role_name"]
+		role, failed := m.AppRole.Role(r.ctx, name)
+		gone, err = role == nil, failed
+	case "jwt", "kubernetes":
+		name = t.Meta["role"]
+		role, failed := m.JWT.Role(r.ctx, name)
+		gone, err = role == nil, failed
 	}
-	return nil
+	if err == nil && gone {
+		err = vaultapi.BadRequest("role %q does not exist during renewal", name)
+	}
+	return err
 }
