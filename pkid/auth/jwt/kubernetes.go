@@ -24,8 +24,10 @@ const (
 
 // KubernetesConfigFromParams reads auth/kubernetes/config.
 func KubernetesConfigFromParams(p *vaultapi.Params) (*Config, error) {
-	c := &Config{ValidationPubkeys: p.StringList("pem_keys"), BoundIssuer: p.String("issuer")}
-	host, trust := strings.TrimRight(p.String("kubernetes_host"), "/"), p.String("kubernetes_ca_cert")
+	c := &Config{
+		ValidationPubkeys: p.StringList("pem_keys"), BoundIssuer: p.String("issuer"),
+		KubernetesHost: p.String("kubernetes_host"), JWKSCAPEM: p.String("kubernetes_ca_cert"),
+	}
 	switch {
 	case p.Has("token_reviewer_jwt"):
 		return nil, vaultapi.BadRequest("token_reviewer_jwt: the cluster is not asked about tokens (TokenReview); they are verified by its keys")
@@ -33,10 +35,10 @@ func KubernetesConfigFromParams(p *vaultapi.Params) (*Config, error) {
 		return nil, vaultapi.BadRequest("disable_iss_validation=false: name the issuer")
 	case p.Bool("disable_iss_validation", false) && c.BoundIssuer != "":
 		return nil, vaultapi.BadRequest("issuer: it is checked where it is given; leave it out")
-	case len(c.ValidationPubkeys) == 0 && host == "":
+	case len(c.ValidationPubkeys) == 0 && c.KubernetesHost == "":
 		return nil, vaultapi.BadRequest("no host provided: the keys are those of kubernetes_host, or pem_keys")
 	case len(c.ValidationPubkeys) == 0:
-		c.JWKSURL, c.JWKSCAPEM = host+keysOfCluster, trust
+		c.JWKSURL = strings.TrimRight(c.KubernetesHost, "/") + keysOfCluster
 	}
 	_ = p.Bool("disable_local_ca_jwt", true) // there is no token of our own that would be used
 	if err := p.Err(); err != nil {
@@ -48,7 +50,7 @@ func KubernetesConfigFromParams(p *vaultapi.Params) (*Config, error) {
 // ShowKubernetes is the answer to reading such a configuration.
 func (c *Config) ShowKubernetes() map[string]any {
 	return map[string]any{
-		"kubernetes_host": strings.TrimSuffix(c.JWKSURL, keysOfCluster), "kubernetes_ca_cert": c.JWKSCAPEM,
+		"kubernetes_host": c.KubernetesHost, "kubernetes_ca_cert": c.JWKSCAPEM,
 		"pem_keys": append([]string{}, c.ValidationPubkeys...), "issuer": c.BoundIssuer,
 		"disable_iss_validation": c.BoundIssuer == "", "disable_local_ca_jwt": true, "token_reviewer_jwt_set": false,
 	}

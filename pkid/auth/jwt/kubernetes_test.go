@@ -83,7 +83,7 @@ func TestKubernetesConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := cfg.ShowKubernetes()
-	if cfg.JWKSURL != "https://10.0.0.1:6443/openid/v1/jwks" || shown["kubernetes_host"] != "https://10.0.0.1:6443" || shown["disable_iss_validation"] != false {
+	if cfg.JWKSURL != "https://10.0.0.1:6443/openid/v1/jwks" || shown["kubernetes_host"] != "https://10.0.0.1:6443/" || shown["disable_iss_validation"] != false {
 		t.Errorf("%+v, shown %v", cfg, shown)
 	}
 	cfg, err = jwt.KubernetesConfigFromParams(vaultapi.NewParams(map[string]any{"pem_keys": []any{ecSigner.pem(t)}, "kubernetes_host": "https://unused"}))
