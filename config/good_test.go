@@ -65,6 +65,7 @@ func TestHSMD(t *testing.T) {
 	equal(t, "witness", w, config.Witness{Name: "elsewhere", URL: "https://witness.example.com/api",
 		Key: "witness.example.com/w1+a16ce9e2+BAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB", Required: true})
 	equal(t, "log_level", c.LogLevel, slog.LevelDebug)
+	equal(t, "unrecorded_good_until", c.Ledger.UnrecordedGoodUntil.UTC(), time.Date(2027, 2, 28, 23, 0, 0, 0, time.UTC))
 	equal(t, "state_key", c.StateKey.Reference(), "file:/run/credentials/hsmd.service/state-key")
 	equal(t, "socket_user", c.Listeners[0].SocketUser, "0")
 	equal(t, "socket_mode", c.Listeners[0].SocketMode.Std(), os.FileMode(0o600))
@@ -117,6 +118,19 @@ func TestHSMD(t *testing.T) {
 	equal(t, "endpoints", c.WireKeys.Endpoints, []string{"https://kms.example.com"})
 	equal(t, "key_id_length by default", soft.KeyIDLength, 20)
 	equal(t, "key_id_length", c.Libraries[1].KeyIDLength, 2)
+	rules := c.ManagedKeys[len(c.ManagedKeys)-1].Constraints
+	equal(t, "ca", *rules.CA, true)
+	equal(t, "max_path_length", *rules.MaxPathLength, 0)
+	equal(t, "max_crl_validity", rules.MaxCRLValidity.Std(), 240*time.Hour)
+	equal(t, "max_ocsp_validity", rules.MaxOCSPValidity.Std(), 24*time.Hour)
+	equal(t, "permitted", rules.Permitted, config.Names{DNSDomains: []string{"example.com"}, DirectoryNames: []string{"O=Example,C=NL"}})
+	equal(t, "excluded", rules.Excluded, config.Names{IPRanges: []string{"10.0.0.0/8"}})
+	equal(t, "permitted_other_names", rules.PermittedOtherNames, []string{"1.3.6.1.4.1.311.20.2.3"})
+	equal(t, "issuer", rules.Issuer, []string{"file:/etc/hsmd/issuing.pem"})
+	equal(t, "max_per_day", rules.MaxPerDay, 5000)
+	equal(t, "hours", rules.Hours, []string{"Mon-Fri 08:00-18:00"})
+	equal(t, "time_zone", rules.TimeZone, "Europe/Berlin")
+	equal(t, "constraints by default", c.ManagedKeys[0].Constraints == nil, true)
 	equal(t, "place", ed.Place.String(), "testdata/good/hsmd-full.hcl:80")
 }
 

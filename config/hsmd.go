@@ -63,6 +63,9 @@ type HSMD struct {
 	// an approval block are to sign.
 	Approvers []Approver
 
+	// Ledger (ledger) is about what hsmd has signed before.
+	Ledger Ledger
+
 	// ManagedKeys (managed_key "type" "name") are the keys that this file
 	// defines, with names that are unique over all types.
 	ManagedKeys []ManagedKey
@@ -230,6 +233,7 @@ func (c *HSMD) fields(b *block) {
 	b.single("wire_keys", func(b *block) { c.WireKeys = readWireKeys(b) })
 	b.single("internal_keys", func(b *block) { c.InternalKeys = readInternalKeys(b) })
 	b.blocks("approver", []string{"name"}, func(b *block) { c.Approvers = append(c.Approvers, readApprover(b)) })
+	b.single("ledger", func(b *block) { c.Ledger = readLedger(b) })
 	b.blocks("managed_key", []string{"type", "name"}, func(b *block) {
 		if k, ok := readManagedKey(b); ok {
 			c.ManagedKeys = append(c.ManagedKeys, k)

@@ -45,7 +45,6 @@ func ParseHSMD(name string, text []byte) (*HSMD, error) {
 	if src.decode(text, c.fields) {
 		c.defaults()
 		c.validate(src)
-		c.refuseUnbuilt(src)
 	}
 	if err := src.err(); err != nil {
 		return nil, err

@@ -4,27 +4,12 @@ package config
 // for each, so that nobody believes in a wall that is not there. Whoever builds
 // a thing deletes its line.
 
-func (c *HSMD) refuseUnbuilt(src *source) {
-	if w := c.WireKeys; w != nil {
-		src.constraintsNotBuilt(w.Constraints)
-	}
-	for _, k := range c.ManagedKeys {
-		src.constraintsNotBuilt(k.Constraints)
-	}
-}
-
 func (c *PKID) refuseUnbuilt(src *source) {
 	if c.Storage.Type == "postgresql" {
 		src.notBuiltBlock(c.Storage.Place, `storage "postgresql"`)
 	}
 	for _, l := range c.Listeners {
 		src.notBuilt(l.Place, "tls_client_ca_file")
-	}
-}
-
-func (s *source) constraintsNotBuilt(c *Constraint) {
-	if c != nil {
-		s.notBuiltBlock(c.Place, "constraints")
 	}
 }
 

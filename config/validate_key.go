@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -115,42 +113,4 @@ func (c checker) curve(p Place, curve string, needed bool) {
 		c.faultf(p, "", "managed_key needs curve: P256, P384 or P521")
 	}
 	c.oneOf(p, "curve", curve, "P256", "P384", "P521")
-}
-
-func (c checker) constraint(k *Constraint) {
-	c.eachOf(k.Place, "sign", k.Sign, "csr", "certificate", "crl", "ocsp")
-	if k.MaxPathLength != nil && (k.CA == nil || !*k.CA) {
-		c.faultf(k.Place, "max_path_length", "max_path_length needs ca = true")
-	}
-	if k.Burst > 0 && k.Rate == 0 {
-		c.faultf(k.Place, "burst", "burst needs rate")
-	}
-	c.eachOf(k.Place, "public_key_types", k.PublicKeyTypes, "RSA-2048", "RSA-3072", "RSA-4096", "P256", "P384", "P521", "Ed25519",
-		"ML-DSA-44", "ML-DSA-65", "ML-DSA-87")
-	for _, u := range k.ExtendedKeyUsages {
-		known := []string{"server_auth", "client_auth", "code_signing", "email_protection", "time_stamping", "ocsp_signing"}
-		if !slices.Contains(known, u) && !isOID(u) {
-			c.faultf(k.Place, "extended_key_usages", "extended_key_usages %q: must be %s, or an OID", u, quoted(known))
-		}
-	}
-	c.ranges(k.Place, "permitted_ip_ranges", k.Permitted.IPRanges)
-	c.ranges(k.Place, "excluded_ip_ranges", k.Excluded.IPRanges)
-}
-
-func (c checker) ranges(p Place, attr string, list []string) {
-	for _, s := range list {
-		if prefix, err := netip.ParsePrefix(s); err != nil || prefix != prefix.Masked() {
-			c.faultf(p, attr, `%s %q: must be a range such as "10.0.0.0/8"`, attr, s)
-		}
-	}
-}
-
-func isOID(s string) bool {
-	arcs := strings.Split(s, ".")
-	for _, a := range arcs {
-		if a == "" || strings.Trim(a, "0123456789") != "" {
-			return false
-		}
-	}
-	return len(arcs) > 1
 }

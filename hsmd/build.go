@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/awskms"
@@ -51,7 +52,11 @@ func build(cfg *config.HSMD, stored []managedkey.Record, workers *worker.Supervi
 	if err != nil {
 		return nil, err
 	}
-	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Approval: *approvals, Built: *built}, nil
+	constraints, err := constraintsOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &server.State{Grants: table, WorkerUsers: workerUsers(cfg), Approval: *approvals, Constraints: *constraints, UnrecordedGoodUntil: cfg.Ledger.UnrecordedGoodUntil, Built: *built}, nil
 }
 
 // warnings are what a configuration may say but should not say by mistake, and
@@ -62,12 +67,16 @@ func warnings(cfg *config.HSMD, state *server.State) []string {
 		all = append(all, w.Error())
 	}
 	all = append(all, confinementWarnings(cfg)...)
+	all = append(all, constraintWarnings(cfg)...)
 	for _, name := range state.Grants.NamesOwnUser() {
 		all = append(all, "client \""+name+"\" names hsmd's own user: whoever takes that client over has hsmd's files as well, and the wall between them is gone")
 	}
 	all = append(all, shutOut(cfg)...)
 	for _, name := range state.Inactive {
 		all = append(all, "stored managed key \""+name+"\" is inactive: hsmd's configuration defines one of its name")
+	}
+	if until := state.UnrecordedGoodUntil; time.Now().Before(until) {
+		all = append(all, "unrecorded_good_until: until "+until.UTC().Format(time.RFC3339)+" whoever may sign can have OCSP say \"good\" of serial numbers that were never issued")
 	}
 	for _, k := range state.Keys.All() {
 		if k.Library == nil {

@@ -104,6 +104,15 @@ func checkWitnesses(cfg *config.HSMD) error {
 	return err
 }
 
+func showRules(out io.Writer, title string, rules []config.Rule) {
+	if len(rules) > 0 {
+		fmt.Fprintf(out, "\n%s\n", title)
+	}
+	for _, r := range rules {
+		fmt.Fprintf(out, "  %s: %s\n", r.Subject, r.Text)
+	}
+}
+
 // summarise says what the file means.
 func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 	fmt.Fprintf(out, "%s is good.\n\nClients\n", cfg.Place.File())
@@ -128,12 +137,8 @@ func summarise(out io.Writer, cfg *config.HSMD, state *server.State) {
 			fmt.Fprintln(out, " ", describeInternalKeys(cfg.InternalKeys))
 		}
 	}
-	if rules := approvalRules(cfg); len(rules) > 0 {
-		fmt.Fprintln(out, "\nApproval")
-		for _, r := range rules {
-			fmt.Fprintf(out, "  %s: %s\n", r.Subject, r.Text)
-		}
-	}
+	showRules(out, "Constraints", constraintRules(cfg))
+	showRules(out, "Approval", approvalRules(cfg))
 	if len(cfg.Libraries) > 0 {
 		fmt.Fprintln(out, "\nLibraries")
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
@@ -30,7 +31,11 @@ func rules(cfg *config.HSMD, state *server.State) []config.Rule {
 	for _, k := range state.Keys.All() {
 		all = append(all, config.Rule{Subject: fmt.Sprintf("managed_key %q", k.Name()), Text: describeKey(k), Hidden: config.Hide(definitionsOf(k))})
 	}
+	all = append(all, constraintRules(cfg)...)
 	all = append(all, approvalRules(cfg)...)
+	if until := state.UnrecordedGoodUntil; !until.IsZero() {
+		all = append(all, config.Rule{Subject: "ledger", Text: "OCSP may say \"good\" of certificates that it does not know until " + until.UTC().Format(time.RFC3339)})
+	}
 	if cfg.WireKeys != nil {
 		all = append(all, config.Rule{Subject: "wire_keys", Text: describeWireKeys(cfg.WireKeys)})
 	}

@@ -97,6 +97,12 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	}
 	defer func() { err = errors.Join(err, audit.Close()) }()
 
+	memory, err := openLedger(cfg, audit, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
+
 	h := &hsmd{log: log, level: level, store: store, kms: awsKMS(log), started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
 	defer func() { h.workers.Close() }()
 	state, err := build(cfg, store.Records(), h.workers, h.kms, nil, nil)
@@ -107,7 +113,7 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
-	if h.srv, err = server.New(server.Config{State: state, Store: store, Audit: audit, Approvals: approvals, Version: version, Log: log, Now: time.Now}); err != nil {
+	if h.srv, err = server.New(server.Config{State: state, Store: store, Audit: audit, Ledger: memory, Approvals: approvals, Version: version, Log: log, Now: time.Now}); err != nil {
 		return err
 	}
 	config.LogChanges(log, nil, rules(cfg, state))

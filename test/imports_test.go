@@ -22,8 +22,9 @@ var mayImport = map[string][]string{
 	"config":        nil,
 
 	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config"},
-	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval", "hsmd/auditlog"},
+	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval", "hsmd/auditlog", "hsmd/ledger", "hsmd/constraint"},
 	"hsmd/approval":    nil,
+	"hsmd/constraint":  {"config", "hsmd/tbs"},
 	"hsmd/grant":       {"config", "wire/unixsock"},
 	"hsmd/tbs":         {"wire"},
 	"hsmd/managedkey":  {"config", "wire"},

@@ -138,7 +138,7 @@ func TestLintCRL(t *testing.T) {
 	// The mount's settings hold for CRLs that are not its own, too.
 	reason := base64.StdEncoding.EncodeToString([]byte{10, 1, 6})
 	sign := map[string]any{"crl_number": 9, "revoked_certs": []map[string]any{{"serial_number": "05", "revocation_time": 1_700_000_000,
-		"extensions": []map[string]any{{"id": "2.5.29.21", "value": reason}}}}}
+		"extensions": []map[string]any{{"id": "2.5.29.21", "value": reason}}}, {"serial_number": leaf.String(t, "serial_number"), "revocation_time": 1_700_000_000}}}
 	a := p.PKID.Must(t, "POST", "pki/issuer/default/sign-revocation-list", sign)
 	if !strings.Contains(strings.Join(a.Warnings, "\n"), onHold) {
 		t.Errorf("warnings %q", a.Warnings)
@@ -151,6 +151,7 @@ func TestLintCRL(t *testing.T) {
 	p.PKID.Refused(t, "POST", "pki/issuer/default/sign-revocation-list", sign, 400, onHold)
 	p.PKID.Refused(t, "POST", "pki/issuer/default/resign-crls", resign, 400, onHold)
 	p.PKID.Must(t, "POST", "pki/config/lint", map[string]any{"mode": "off"})
+	sign["crl_number"] = 11
 	noLint(t, p.PKID.Must(t, "POST", "pki/issuer/default/sign-revocation-list", sign))
 }
 

@@ -142,12 +142,16 @@ func judge(t *testing.T, dir, rootFile, complete, delta string, revoked map[stri
 	}
 }
 
-// longList has a CRL signed that goes to hsmd in parts, and verifies it.
-func longList(t *testing.T, p *daemon.PKID, mount string, issuer *x509.Certificate) {
+// longList has a CRL signed that goes to hsmd in parts, and verifies it. The
+// issuer's own CRLs lack its entries, so they end here; also is what they have.
+func longList(t *testing.T, p *daemon.PKID, mount string, issuer *x509.Certificate, also ...string) {
 	t.Helper()
 	var revoked []map[string]any
 	for i := range 3000 {
 		revoked = append(revoked, map[string]any{"serial_number": fmt.Sprintf("%02x:%02x:%02x", 1+i>>16, i>>8&255, i&255), "revocation_time": time.Now().UTC().Format(time.RFC3339)})
+	}
+	for _, serial := range also {
+		revoked = append(revoked, map[string]any{"serial_number": serial, "revocation_time": time.Now().UTC().Format(time.RFC3339)})
 	}
 	answer := p.Must(t, "POST", mount+"/issuer/default/sign-revocation-list", map[string]any{"crl_number": 7, "next_update": "72h", "format": "pem", "revoked_certs": revoked})
 	block, _ := pem.Decode([]byte(answer.String(t, "crl")))

@@ -125,7 +125,7 @@ func endlessMessages(t *testing.T, h *daemon.HSMD, s *signer, kind wire.KeyType,
 func revocationList(t *testing.T, key crypto.Signer) []byte {
 	t.Helper()
 	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "R"}, SubjectKeyId: []byte{1}, KeyUsage: x509.KeyUsageCRLSign, IsCA: true}
-	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixMicro()), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
 	for range 5000 {
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: serial(t), RevocationTime: time.Now()})
 	}

@@ -66,11 +66,11 @@ managed_key "pkcs11" "ca" {
 		t.Error(err)
 	}
 	p.Must(t, "POST", "pki/revoke", map[string]any{"serial_number": issued.String(t, "serial_number")})
+	check.CA(t, &daemon.Pair{Token: token, HSMD: h, PKID: p})
 
 	parts := faults.Calls(t, "C_SignUpdate")
-	longList(t, p, "pki", root)
+	longList(t, p, "pki", root, issued.String(t, "serial_number"))
 	if faults.Calls(t, "C_SignUpdate") == parts {
 		t.Error("a long CRL was not hashed on the token in parts")
 	}
-	check.CA(t, &daemon.Pair{Token: token, HSMD: h, PKID: p})
 }

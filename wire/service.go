@@ -115,10 +115,12 @@ const (
 
 // DescribeRequest asks for one key by name, or with an empty name for all keys
 // that the caller may use. With Find the backend is asked for keys whose public
-// key is not known yet; this may log in to the token.
+// key is not known yet; this may log in to the token. Issuer, the DER of a Name,
+// asks with one key for the number of the last CRL that was signed under it.
 type DescribeRequest struct {
-	Key  string `cbor:"1,keyasint,omitempty"`
-	Find bool   `cbor:"2,keyasint,omitempty"`
+	Key    string `cbor:"1,keyasint,omitempty"`
+	Find   bool   `cbor:"2,keyasint,omitempty"`
+	Issuer []byte `cbor:"3,keyasint,omitempty"`
 }
 
 // DescribeResponse lists keys in order of name.
@@ -138,6 +140,7 @@ type KeyInfo struct {
 	Fault      *Fault            `cbor:"5,keyasint,omitempty"`
 	Hashed     []SignatureScheme `cbor:"6,keyasint,omitempty"` // a worker's word to hsmd: the token hashes, and wants the message
 	Copies     []CopyInfo        `cbor:"7,keyasint,omitempty"` // where the key pair is on several tokens
+	CRLNumber  uint64            `cbor:"8,keyasint,omitempty"` // the last one under DescribeRequest.Issuer; 0: none
 }
 
 // CopyInfo is one of the tokens that hold a key pair, and how it is. Fault says

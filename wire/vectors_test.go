@@ -29,6 +29,7 @@ var fixedKey = wire.KeyInfo{
 		PKCS11: &wire.PKCS11Definition{Library: "softhsm", TokenLabel: "token", KeyLabel: "ca", Mechanism: 0x1041, Curve: "P256"},
 	},
 	Source: wire.SourceConfig, PublicKey: []byte{0x30, 0x59}, Schemes: []wire.SignatureScheme{wire.ECDSAP256SHA256},
+	CRLNumber: 7,
 }
 
 func (fixed) Describe(context.Context, *wire.DescribeRequest) (*wire.DescribeResponse, error) {
@@ -95,7 +96,7 @@ func TestVectors(t *testing.T) {
 	}
 	ctx := context.Background()
 	_, e1 := c.Status(ctx, &wire.StatusRequest{})
-	_, e2 := c.Describe(ctx, &wire.DescribeRequest{Key: "ca", Find: true})
+	_, e2 := c.Describe(ctx, &wire.DescribeRequest{Key: "ca", Find: true, Issuer: []byte{0x30, 0}})
 	_, e3 := c.Generate(ctx, &wire.GenerateRequest{ID: "0a", Type: wire.KeyP256, Context: "pki 1"})
 	_, e4 := c.Sign(ctx, &wire.SignRequest{Key: "ca", SPKI: make([]byte, 32), Scheme: wire.ECDSAP256SHA256, Message: []byte{0x30, 0}, Context: "pki 2"})
 	_, e5 := c.Test(ctx, &wire.TestRequest{Key: "ca", Scheme: wire.Ed25519})

@@ -39,6 +39,7 @@ const (
 	Signed   Kind = "signed"   // the outcome of the line Of: there is a signature
 	Failed   Kind = "failed"   // the outcome of the line Of: there is none, or it did not leave
 	Approved Kind = "approved" // a person approved what is to be signed later
+	Revoked  Kind = "revoked"  // serials that the CRL on a line after this is the first of its issuer to list
 	Refused  Kind = "refused"  // requests that were not signed, many in one line
 	Start    Kind = "start"    // hsmd begins to write
 	Seal     Kind = "seal"     // the last line of a segment
@@ -84,9 +85,16 @@ type Entry struct {
 	Number    string    `json:"number,omitempty"`
 	Base      string    `json:"base,omitempty"`
 	Count     int       `json:"count,omitempty"`
-	Size      int64     `json:"size,omitempty"`
-	SHA256    Hash      `json:"sha256,omitzero"`
-	TBS       []byte    `json:"tbs,omitempty"`
+	// IssuerName is the DER of the issuer's Name, and IssuerKey that of its
+	// SubjectPublicKeyInfo: of a CRL, and the name also of Serials, which are contents
+	// octets in hexadecimal.
+	IssuerName []byte   `json:"issuer_name,omitempty"`
+	IssuerKey  []byte   `json:"issuer_key,omitempty"`
+	Serials    []string `json:"serials,omitempty"`
+
+	Size   int64  `json:"size,omitempty"`
+	SHA256 Hash   `json:"sha256,omitzero"`
+	TBS    []byte `json:"tbs,omitempty"`
 
 	// Who asked, and in what context: pkid's mount and request.
 	Peer    *Peer  `json:"peer,omitempty"`

@@ -27,7 +27,7 @@ func (l *Ledger) Issue(i Issuer, serial []byte, notAfter time.Time, sum Sum) err
 	if value != nil {
 		_, other, err := readIssued(value)
 		if err == nil && !bytes.Equal(other, sum[:keptSum]) {
-			err = refuse(RuleSerial, "serial number %s of the issuer %s was signed for another certificate", colons(serial), shown(i.Name))
+			err = refuse(RuleSerial, "has the serial number %s of another certificate that was signed for the issuer %s", colons(serial), shown(i.Name))
 		}
 		return err
 	}
@@ -36,7 +36,7 @@ func (l *Ledger) Issue(i Issuer, serial []byte, notAfter time.Time, sum Sum) err
 		return err
 	}
 	if value != nil {
-		return refuse(RuleSerial, "serial number %s of the issuer %s is that of a certificate that is revoked", colons(serial), shown(i.Name))
+		return refuse(RuleSerial, "has the serial number %s, which is revoked in a CRL of the issuer %s", colons(serial), shown(i.Name))
 	}
 	return l.putIssued(i, id, key, notAfter, &sum)
 }

@@ -26,8 +26,8 @@ import (
 type Issuer struct {
 	Name []byte
 	Key  [sha256.Size]byte
-	// SPKI is the SubjectPublicKeyInfo itself. Without it, as in a log, OCSP does
-	// not find the issuer before it signs again.
+	// SPKI is the SubjectPublicKeyInfo itself. Without it, as a log has it of
+	// certificates, OCSP does not find the issuer before it signs again.
 	SPKI []byte
 }
 

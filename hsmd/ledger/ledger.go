@@ -61,7 +61,8 @@ type Ledger struct {
 	lists   sync.Mutex     // held while a CRL is judged and written
 	large   chan struct{}  // held by the one list that may have many new serials
 	known   sync.Map       // issuers, as they are spelled, whose index is written
-	indexed atomic.Int64   // how many these are
+	closing sync.Once
+	indexed atomic.Int64 // how many these are
 }
 
 // Open opens the ledger in cfg.Dir, and makes it where there is none.
@@ -101,13 +102,16 @@ func open(cfg Config) (*Ledger, error) {
 // what was signed before.
 func (l *Ledger) Fresh() bool { return l.fresh }
 
-// Close closes the ledger. After a failure to write there is nothing to close:
-// Pebble may hold any of its locks until the process ends.
-func (l *Ledger) Close() error {
-	if l.state.failure() != nil {
-		return nil
-	}
-	return l.db.Close()
+// Close closes the ledger; more than once it does nothing. After a failure to
+// write it does not either: Pebble may hold any of its locks until the process
+// ends.
+func (l *Ledger) Close() (err error) {
+	l.closing.Do(func() {
+		if l.state.failure() == nil {
+			err = l.db.Close()
+		}
+	})
+	return err
 }
 
 // get gives a copy of a value, nil where there is none.

@@ -63,8 +63,15 @@ func (l *Ledger) NewList(spki []byte, now time.Time) *List {
 	return &List{l: l, spki: spki, now: now, ordered: true}
 }
 
-// Close lets go of what the list holds. It may be called more than once.
+// Issuer is who issues the CRL, once it was claimed.
+func (x *List) Issuer() Issuer { return x.issuer }
+
+// Close lets go of what the list holds. It may be called more than once, and of
+// no list.
 func (x *List) Close() {
+	if x == nil {
+		return
+	}
 	if x.pass != nil {
 		x.pass.Close()
 		x.pass = nil

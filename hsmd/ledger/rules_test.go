@@ -42,7 +42,7 @@ func certIDWith(t testing.TB, i ledger.Issuer, n int, hash crypto.Hash, oid stri
 func TestASerialIsForOneCertificate(t *testing.T) {
 	m := start(t)
 	m.mustAll(m.issue(1, soon, "one"), m.issue(1, soon, "one"), m.issue(2, soon, "two"))
-	refused(t, m.issue(1, soon, "other"), ledger.RuleSerial, "was signed for another certificate (that would need approval)")
+	refused(t, m.issue(1, soon, "other"), ledger.RuleSerial, "of another certificate that was signed for the issuer CN=Example Root (that would need approval)")
 	m.restart()
 	refused(t, m.issue(1, soon, "other"), ledger.RuleSerial, "CN=Example Root")
 	m.mustAll(m.issue(1, soon, "one"))
@@ -90,7 +90,7 @@ func TestRevokedStaysRevoked(t *testing.T) {
 		// Nobody knows when 9 ends: it was not issued here.
 		refused(t, m.list(3, 0, serial(1), serial(2)), ledger.RuleRevoked, "is not known to have expired")
 		// And nobody finds out by issuing it.
-		refused(t, m.issue(9, past, "nine"), ledger.RuleSerial, "that is revoked")
+		refused(t, m.issue(9, past, "nine"), ledger.RuleSerial, "which is revoked")
 		m.restart()
 	}
 	// 3 has expired, and need not be there. A delta on 2 needs nothing of 2.

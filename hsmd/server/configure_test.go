@@ -224,9 +224,10 @@ func TestStoredKeysUnderAnotherConfiguration(t *testing.T) {
 		h.store.Close()
 		other.store.Close()
 		h.audit.Close()
+		h.ledger.Close()
 		other.dir, other.token = h.dir, h.token
 		other.open()
-		h.store, h.audit = other.store, other.audit
+		h.store, h.audit, h.ledger = other.store, other.audit, other.ledger
 		all := must[*wire.DescribeResponse](t)(other.as(own).Describe(ctx, &wire.DescribeRequest{}))
 		for _, k := range all.Keys {
 			switch k.Definition.Name {

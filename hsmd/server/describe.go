@@ -7,6 +7,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
+	"github.com/hsmpki/hsmpki/hsmd/tbs"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -21,10 +22,20 @@ func (c *session) Describe(ctx context.Context, req *wire.DescribeRequest) (*wir
 	if err != nil {
 		return nil, err
 	}
+	var last uint64
+	if len(req.Issuer) > 0 {
+		if req.Key == "" {
+			return nil, wire.Errorf(wire.Invalid, "the last CRL number is told with one key")
+		}
+		if last, err = c.srv.ledger.LastNumber(req.Issuer); err != nil {
+			return nil, c.srv.notRemembered(tbs.RevocationList, err)
+		}
+	}
 	answer := &wire.DescribeResponse{Keys: make([]wire.KeyInfo, len(keys))}
 	if !req.Find {
 		for i, k := range keys {
 			answer.Keys[i] = info(k, k.Public(), nil)
+			answer.Keys[i].CRLNumber = last
 		}
 		return answer, nil
 	}
@@ -36,6 +47,7 @@ func (c *session) Describe(ctx context.Context, req *wire.DescribeRequest) (*wir
 			defer func() { <-slots }()
 			public, err := c.srv.find(ctx, k)
 			answer.Keys[i] = info(k, public, err)
+			answer.Keys[i].CRLNumber = last
 		})
 	}
 	running.Wait()

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -19,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +28,9 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
 	"github.com/hsmpki/hsmpki/wire"
@@ -40,14 +44,16 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // hsmd is one server with its token.
 type hsmd struct {
-	t      *testing.T
-	srv    *server.Server
-	store  *managedkey.Store
-	audit  *auditlog.Log
-	token  *token
-	log    *syncBuffer
-	dir    string
-	config *config.HSMD
+	t         *testing.T
+	srv       *server.Server
+	store     *managedkey.Store
+	audit     *auditlog.Log
+	ledger    *ledger.Ledger
+	ledgerDir string // empty: dir
+	token     *token
+	log       *syncBuffer
+	dir       string
+	config    *config.HSMD
 }
 
 type syncBuffer struct {
@@ -112,6 +118,7 @@ func (h *hsmd) open() {
 	}
 	h.t.Cleanup(func() { store.Close() })
 	h.openAudit(log)
+	h.openLedger(log)
 	table, err := grant.NewTable(h.config.Clients, own)
 	if err != nil {
 		h.t.Fatal(err)
@@ -121,12 +128,27 @@ func (h *hsmd) open() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	state := &server.State{Grants: table, Built: *built}
+	state := &server.State{Grants: table, Constraints: h.constraints(), Built: *built}
 	h.store = store
-	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Version: "test", Log: log, Now: func() time.Time { return now }})
+	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Ledger: h.ledger, Version: "test", Log: log, Now: func() time.Time { return now }})
 	if err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// constraints makes the sets of the configuration.
+func (h *hsmd) constraints() server.Constraints {
+	h.t.Helper()
+	c := server.Constraints{Keys: map[string]*constraint.Set{}}
+	for _, k := range h.config.ManagedKeys {
+		if k.Constraints != nil {
+			c.Keys[k.Name] = must[*constraint.Set](h.t)(constraint.New(k.Name, k.Constraints, nil))
+		}
+	}
+	if w := h.config.WireKeys; w != nil && w.Constraints != nil {
+		c.Wire = must[*constraint.Set](h.t)(constraint.New("wire_keys", w.Constraints, nil))
+	}
+	return c
 }
 
 // openAudit opens the log of signatures, which ends with the test or a restart.
@@ -138,6 +160,32 @@ func (h *hsmd) openAudit(log *slog.Logger) {
 		}
 	}
 	h.audit = openLog(h.t, h.dir, log, func() time.Time { return now })
+}
+
+// openLedger opens the ledger, which ends with the test or a restart, and brings
+// it up to the log.
+func (h *hsmd) openLedger(log *slog.Logger) {
+	h.t.Helper()
+	if h.ledger != nil {
+		if err := h.ledger.Close(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.ledger = openMemory(h.t, cmp.Or(h.ledgerDir, h.dir), log, h.audit)
+}
+
+// openMemory opens a ledger for a test.
+func openMemory(t *testing.T, dir string, log *slog.Logger, audit *auditlog.Log) *ledger.Ledger {
+	t.Helper()
+	opened, err := ledger.Open(ledger.Config{Dir: filepath.Join(dir, "ledger"), Log: log, Replayed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { opened.Close() })
+	if err := server.Replay(opened, audit); err != nil {
+		t.Fatal(err)
+	}
+	return opened
 }
 
 // openLog opens a log of signatures for a test.
@@ -215,10 +263,16 @@ func spkiID(t *testing.T, public crypto.PublicKey) []byte {
 	return id[:]
 }
 
+// made counts messages by the name of a test, in which none has another's serial
+// or CRL number.
+var made sync.Map
+
 // messages gives a TBSCertificate and a TBSCertList for a scheme.
 func messages(t *testing.T, algorithm x509.SignatureAlgorithm, key crypto.Signer, notBefore time.Time) (certificate, list []byte) {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(77), Subject: pkix.Name{CommonName: "Test"}, SignatureAlgorithm: algorithm,
+	count, _ := made.LoadOrStore(t.Name(), new(atomic.Int64))
+	n := count.(*atomic.Int64).Add(1)
+	template := &x509.Certificate{SerialNumber: big.NewInt(76 + n), Subject: pkix.Name{CommonName: "Test"}, SignatureAlgorithm: algorithm,
 		NotBefore: notBefore, NotAfter: notBefore.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCRLSign, SubjectKeyId: []byte{1}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -230,9 +284,9 @@ func messages(t *testing.T, algorithm x509.SignatureAlgorithm, key crypto.Signer
 	}
 	entries := make([]x509.RevocationListEntry, 3000)
 	for i := range entries {
-		entries[i] = x509.RevocationListEntry{SerialNumber: big.NewInt(int64(i + 1)), RevocationTime: notBefore}
+		entries[i] = x509.RevocationListEntry{SerialNumber: big.NewInt(int64(i + 1000)), RevocationTime: notBefore}
 	}
-	der, err = x509.CreateRevocationList(rand.Reader, &x509.RevocationList{SignatureAlgorithm: algorithm, Number: big.NewInt(1),
+	der, err = x509.CreateRevocationList(rand.Reader, &x509.RevocationList{SignatureAlgorithm: algorithm, Number: big.NewInt(n),
 		ThisUpdate: notBefore, NextUpdate: notBefore.AddDate(0, 0, 3), RevokedCertificateEntries: entries}, cert, key)
 	if err != nil {
 		t.Fatal(err)
@@ -291,5 +345,5 @@ func (h *hsmd) state() *server.State {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return &server.State{Grants: table, Built: *built}
+	return &server.State{Grants: table, Constraints: h.constraints(), Built: *built}
 }

@@ -29,6 +29,11 @@ func (c *session) makeResponder(ctx context.Context, req *wire.GenerateRequest) 
 	if err != nil {
 		return nil, err
 	}
+	for _, set := range c.srv.state.Load().constraintsOf(k, owner.ID) {
+		if !set.Signs(tbs.OCSPResponse.String()) {
+			return nil, wire.Errorf(wire.Denied, "managed key %q signs no OCSP responses, and has no responder (constraints)", k.Name())
+		}
+	}
 	key, made, err := c.srv.responders.Make(k.Name(), owner.ID, c.srv.now())
 	if err != nil {
 		return nil, wire.Errorf(wire.Internal, "making a responder's key: %v", err)

@@ -34,7 +34,7 @@ func ocspResponse(at time.Time, next bool) []byte {
 					b.AddASN1OctetString(hash)
 					b.AddASN1Int64(77)
 				})
-				b.AddBytes([]byte{0x80, 0})
+				b.AddBytes([]byte{0x82, 0}) // unknown
 				b.AddASN1GeneralizedTime(at)
 				if next {
 					b.AddASN1(context(0), func(b *cryptobyte.Builder) { b.AddASN1GeneralizedTime(at.Add(12 * time.Hour)) })

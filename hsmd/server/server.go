@@ -24,6 +24,8 @@ import (
 	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/confinement"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
+	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/wire"
@@ -35,6 +37,8 @@ type Config struct {
 	State *State
 	Store *managedkey.Store
 	Audit *auditlog.Log
+	// Ledger remembers what was signed. It has what the log has (see [Replay]).
+	Ledger *ledger.Ledger
 	// Approvals is what waits for approval. It may be missing where no key asks
 	// for it, now and after a reload.
 	Approvals *approval.Table
@@ -57,6 +61,8 @@ type Server struct {
 	era       atomic.Pointer[era]
 	store     *managedkey.Store
 	audit     *auditlog.Log
+	ledger    *ledger.Ledger
+	marked    atomic.Uint64 // how far the ledger is known to have what the log has
 	version   string
 	approvals *approval.Table
 	log       *slog.Logger
@@ -65,6 +71,7 @@ type Server struct {
 	quiet     *quiet
 
 	responders responder.Table
+	limiter    constraint.Limiter
 	numbers    numbers
 	afterwards afterwards
 
@@ -86,12 +93,12 @@ type connection struct {
 
 // New makes a Server.
 func New(c Config) (*Server, error) {
-	if c.State == nil || c.Store == nil || c.Audit == nil || c.Log == nil || c.Now == nil {
-		return nil, errors.New("hsmd/server: Config lacks State, Store, Audit, Log or Now")
+	if c.State == nil || c.Store == nil || c.Audit == nil || c.Ledger == nil || c.Log == nil || c.Now == nil {
+		return nil, errors.New("hsmd/server: Config lacks State, Store, Audit, Ledger, Log or Now")
 	}
 	s := &Server{
 		changing: make(chan struct{}, 1),
-		store:    c.Store, audit: c.Audit, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
+		store:    c.Store, audit: c.Audit, ledger: c.Ledger, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
 		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]held{},

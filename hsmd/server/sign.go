@@ -13,7 +13,9 @@ import (
 	_ "crypto/sha512" // SHA-384 and SHA-512 for crypto.Hash
 
 	"github.com/hsmpki/hsmpki/hsmd/approval"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
+	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
 	"github.com/hsmpki/hsmpki/hsmd/tbs"
@@ -80,7 +82,9 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		rule = c.srv.state.Load().ruleOf(public.ID[:])
 	}
 	seen := see(req)
-	summary, signed, whole, err := c.srv.recognise(req, rule != nil)
+	list := c.srv.list(public)
+	defer list.Close()
+	summary, signed, whole, err := c.srv.recognise(req, list, rule != nil)
 	if err != nil {
 		return nil, c.notSigned(k, req, stream.cause(err))
 	}
@@ -88,20 +92,41 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		return nil, c.notSigned(k, req, notOCSP(summary.Kind))
 	}
 
-	// Step 5: do people have to approve it, and have they?
+	// Step 5: do the key's constraints let it be signed?
+	if err := c.constrained(k, public, delegate, rule, summary); err != nil {
+		return nil, c.notSigned(k, req, err)
+	}
+
+	// Step 6: do people have to approve it, and have they?
 	if rule != nil {
 		if err := c.approved(k, rule, public, req, summary, whole); err != nil {
 			return nil, err
 		}
 	}
 
-	// Step 6: the record of it, which becomes durable while the token works.
-	record, err := c.record(k, req, seen.entry(summary, signed))
+	// Step 7: has the key signed as often as it may? A responder's key is not it,
+	// and its certificates, which are of use to hsmd alone, do not count for the day.
+	if delegate == nil {
+		certificate := summary.Kind == tbs.Certificate && !c.srv.respondsFor(k, public.ID, summary.SPKI)
+		if err := c.srv.counted(k, public, certificate); err != nil {
+			return nil, err
+		}
+	}
+
+	// Step 8: does what was signed before speak against it? From here on it counts
+	// as signed.
+	entry := seen.entry(summary, signed)
+	if err := c.remember(public, list, summary, entry); err != nil {
+		return nil, c.notSigned(k, req, err)
+	}
+
+	// Step 9: the record of it, which becomes durable while the token works.
+	record, err := c.record(k, req, entry)
 	if err != nil {
 		return nil, err
 	}
 
-	// Step 7: the token's work, or hsmd's own. Its signature leaves when the
+	// Step 10: the token's work, or hsmd's own. Its signature leaves when the
 	// record is durable.
 	var answer []byte
 	if delegate != nil {
@@ -154,9 +179,14 @@ func (s *Server) expected(ctx context.Context, k *managedkey.Key, id []byte) (*m
 
 // recognise reads the message to its end. It gives what is to be signed, the
 // digest or, where the scheme has no hash, the message itself; and the message,
-// if it is to be kept or is held anyway.
-func (s *Server) recognise(req *wire.SignRequest, keep bool) (_ *tbs.Summary, signed, whole []byte, _ error) {
+// if it is to be kept or is held anyway. Entries of a CRL are shown to list.
+func (s *Server) recognise(req *wire.SignRequest, list *ledger.List, keep bool) (_ *tbs.Summary, signed, whole []byte, _ error) {
 	rules := tbs.Rules{Now: s.now(), Scheme: req.Scheme}
+	if list != nil {
+		rules.Revoked = func(issuer, serial []byte, reason uint8) error {
+			return s.notRemembered(tbs.RevocationList, list.Entry(issuer, serial, reason))
+		}
+	}
 	hash := req.Scheme.Hash()
 	if req.Parts == nil {
 		summary, err := tbs.Parse(req.Message, rules)
@@ -212,16 +242,17 @@ func (b *bounded) Write(p []byte) (int, error) {
 // invalid, sound ones that break a rule denied. Either is worth a line, for
 // pkid asks for neither in the normal course of things.
 func (c *session) notSigned(k *managedkey.Key, req *wire.SignRequest, err error) error {
-	refusal, ok := errors.AsType[*tbs.Error](err)
-	if !ok {
+	_, denied := errors.AsType[*constraint.Refusal](err)
+	refusal, malformed := errors.AsType[*tbs.Error](err)
+	if !denied && !malformed {
 		return err
 	}
-	c.srv.quiet.warn("not signed", "key", k.Name(), "uid", c.peer.UID, "context", shorten(req.Context), "reason", refusal.Error())
-	c.refuse(k.Name(), req.Context, refusal)
-	if refusal.Forbidden {
-		return wire.Errorf(wire.Denied, "%s", refusal)
+	c.srv.quiet.warn("not signed", "key", k.Name(), "uid", c.peer.UID, "context", shorten(req.Context), "reason", err.Error())
+	c.refuse(k.Name(), req.Context, err)
+	if denied || refusal.Forbidden {
+		return wire.Errorf(wire.Denied, "%s", err)
 	}
-	return wire.Errorf(wire.Invalid, "%s", refusal)
+	return wire.Errorf(wire.Invalid, "%s", err)
 }
 
 // sign has the backend sign what was recognised, and checks the signature. The

@@ -126,7 +126,8 @@ func serveLibrary(t *testing.T, cfg *config.HSMD) (*wire.Client, *syncBuffer, *s
 		t.Fatal(err)
 	}
 	audit := openLog(t, t.TempDir(), logger, time.Now)
-	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Audit: audit, Version: "test", Log: logger, Now: time.Now})
+	memory := openMemory(t, t.TempDir(), logger, audit)
+	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Audit: audit, Ledger: memory, Version: "test", Log: logger, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 )
@@ -12,6 +14,10 @@ type State struct {
 	Grants      *grant.Table
 	WorkerUsers map[uint32]bool // users of their own that workers run as
 	Approval    Approval        // what people have to approve
+	Constraints Constraints     // what keys may sign
+	// UnrecordedGoodUntil is until when OCSP may say "good" of certificates that
+	// the ledger does not know.
+	UnrecordedGoodUntil time.Time
 	managedkey.Built
 }
 

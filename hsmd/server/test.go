@@ -43,6 +43,9 @@ func (c *session) Test(ctx context.Context, req *wire.TestRequest) (*wire.TestRe
 		signed = digest(hash, message)
 	}
 	asked := &wire.SignRequest{SPKI: public.ID[:], Scheme: scheme, Message: message, Context: req.Context}
+	if err := c.srv.counted(k, public, false); err != nil {
+		return nil, err
+	}
 	record, err := c.record(k, asked, &auditlog.Entry{Kind: auditlog.Test, SHA256: sha256.Sum256(message)})
 	if err != nil {
 		return nil, err

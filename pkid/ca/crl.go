@@ -82,7 +82,10 @@ func (s crlSource) Signing(ctx context.Context, g inventory.Group) (*crl.Signing
 		_, err := s.LintCRL(i.ID, tbs, dummy)
 		return err
 	}
-	return &crl.Signing{Issuer: i.issuance, Algorithm: i.crlAlgorithmID, Key: signer, Look: look}, nil
+	last := func(ctx context.Context) (uint64, error) {
+		return s.cfg.Keys.LastCRLNumber(ctx, v.keys[i.KeyID].ManagedName, i.Certificate.RawSubject)
+	}
+	return &crl.Signing{Issuer: i.issuance, Algorithm: i.crlAlgorithmID, Key: signer, LastNumber: last, Look: look}, nil
 }
 
 // forCRLs finds the issuer of a group that signs its CRLs: the default, or the

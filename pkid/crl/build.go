@@ -28,6 +28,7 @@ type assembly struct {
 	kind    Kind
 	config  Config
 	signing *Signing
+	last    uint64 // number that was signed, by whomever
 	list    *list
 	parts   *parts // of the TBSCertList
 	before  []byte // what stands before it
@@ -47,6 +48,11 @@ func (u *Updater) build(ctx context.Context, g inventory.Group, kind Kind) error
 	}
 	if err := u.cfg.Store.View(ctx, a.fits); err != nil {
 		return err
+	}
+	if a.signing.LastNumber != nil {
+		if a.last, err = a.signing.LastNumber(ctx); err != nil {
+			return err
+		}
 	}
 
 	// Step 2: its number, and for a complete list a new generation. Whoever
@@ -127,7 +133,7 @@ func (a *assembly) begin(tx store.Tx) error {
 		}
 		a.list.Base, a.list.Generation = rec.Complete.Number, rec.Complete.Generation
 	}
-	rec.Number++
+	rec.Number = max(rec.Number, a.last) + 1
 	a.list.Number = rec.Number
 	rec.Building = &building{Kind: a.kind, Number: rec.Number}
 	return a.u.putRecord(tx, a.g, rec)

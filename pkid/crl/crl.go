@@ -39,6 +39,10 @@ type Signing struct {
 	Issuer    *issuance.Issuer
 	Algorithm x509.SignatureAlgorithm // 0: the issuer's default
 	Key       issuance.StreamSigner
+	// LastNumber, if not nil, gives the last CRL number that was signed under the
+	// issuer's name, 0 if none was: by whoever shares it, or by this one before
+	// it was restored from an old state.
+	LastNumber func(context.Context) (uint64, error)
 	// Look, if not nil, sees the TBSCertList before the key is asked, with a
 	// dummy of the signature's length; of a long list one with its first entries.
 	// Its error ends the build.

@@ -17,3 +17,22 @@ wire_keys {
     ca                  = "perhaps"
   }
 }
+managed_key "pkcs11" "k" {
+  library     = "softhsm"
+  token_label = "ca"
+  login       = "none"
+  key_label   = "k"
+  mechanism   = 1
+  constraints {
+    sign                  = []
+    max_ttl               = 0
+    excluded_ip_ranges    = ["::ffff:10.0.0.0/104"]
+    permitted_dns_domains = []
+    permitted_other_names = ["UPN"]
+    permitted_extensions  = ["1"]
+    permitted_policies    = ["anyPolicy"]
+    issuer                = ["/etc/ca.pem", "file:ca.pem"]
+    max_per_day           = 0
+    time_zone             = "Europe/Berlin"
+  }
+}

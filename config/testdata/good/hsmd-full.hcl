@@ -158,3 +158,39 @@ witness "elsewhere" {
   key      = "witness.example.com/w1+a16ce9e2+BAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
   required = true
 }
+
+ledger {
+  unrecorded_good_until = "2027-03-01T00:00:00+01:00"
+}
+
+managed_key "pkcs11" "constrained" {
+  library     = "softhsm"
+  token_label = "ca"
+  pin         = "env:CA_PIN"
+  key_label   = "constrained"
+  mechanism   = 1
+
+  constraints {
+    sign                      = ["csr", "certificate", "crl", "ocsp"]
+    ca                        = true
+    max_path_length           = 0
+    max_ttl                   = "2160h"
+    max_backdate              = "1h"
+    max_crl_validity          = "10d"
+    max_ocsp_validity         = "24h"
+    permitted_dns_domains     = ["example.com"]
+    excluded_ip_ranges        = ["10.0.0.0/8"]
+    permitted_directory_names = ["O=Example,C=NL"]
+    permitted_other_names     = ["1.3.6.1.4.1.311.20.2.3"]
+    public_key_types          = ["P256", "RSA-3072"]
+    extended_key_usages       = ["server_auth", "1.3.6.1.5.5.7.3.17"]
+    permitted_extensions      = ["2.5.29.31", "1.3.6.1.5.5.7.1.1"]
+    permitted_policies        = ["2.23.140.1.2.1"]
+    issuer                    = ["file:/etc/hsmd/issuing.pem"]
+    rate                      = 100
+    burst                     = 200
+    max_per_day               = 5000
+    hours                     = ["Mon-Fri 08:00-18:00"]
+    time_zone                 = "Europe/Berlin"
+  }
+}
