@@ -183,13 +183,20 @@ func startNomad(t *testing.T) *nomad {
 // identity is what Nomad gives a job's task.
 func (n *nomad) identity(t *testing.T, job string) string {
 	t.Helper()
-	claims, err := json.Marshal(map[string]any{
-		"aud": "vault.io", "sub": "global:default:" + job + ":group:task:vault_default", "iat": time.Now().Unix(), "nbf": time.Now().Unix(),
-		"exp": time.Now().Add(time.Hour).Unix(), "jti": "1", "nomad_namespace": "default", "nomad_job_id": job, "nomad_task": "task",
+	return n.sign(t, map[string]any{
+		"aud": "vault.io", "sub": "global:default:" + job + ":group:task:vault_default", "jti": "1",
+		"nomad_namespace": "default", "nomad_job_id": job, "nomad_task": "task",
 	})
+}
+
+// sign makes a token that counts for an hour.
+func (n *nomad) sign(t *testing.T, claims map[string]any) string {
+	t.Helper()
+	claims["iat"], claims["nbf"], claims["exp"] = time.Now().Unix(), time.Now().Unix(), time.Now().Add(time.Hour).Unix()
+	raw, err := json.Marshal(claims)
 	sound(t, err)
 	encode := base64.RawURLEncoding.EncodeToString
-	input := encode([]byte(`{"typ":"JWT","alg":"EdDSA","kid":"n"}`)) + "." + encode(claims)
+	input := encode([]byte(`{"typ":"JWT","alg":"EdDSA","kid":"n"}`)) + "." + encode(raw)
 	return input + "." + encode(ed25519.Sign(n.key, []byte(input)))
 }
 
