@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"pkid/auth/approle":       {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/auth/tokenparams"},
 	"pkid/auth/cert":          {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/auth/tokenparams"},
 	"pkid/auth/tokenparams":   {"pkid/vaultapi", "pkid/token"},
-	"pkid/auth/jwt":           {"pkid/vaultapi", "pkid/auth/tokenparams"},
+	"pkid/auth/jwt":           {"pkid/vaultapi", "pkid/store", "pkid/token", "pkid/auth/tokenparams"},
 	"pkid/lint":               nil,
 	"pkid/issuance":           {"pkid/nameconstraints", "pkid/goodkey"},
 	"pkid/goodkey":            nil,

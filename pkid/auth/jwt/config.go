@@ -32,6 +32,10 @@ type Config struct {
 	JWKSCAPEM          string `json:"jwks_ca_pem,omitempty"` // whom to trust at JWKSURL; "": the system's
 	OIDCDiscoveryCAPEM string `json:"oidc_discovery_ca_pem,omitempty"`
 
+	// KubernetesHost is the cluster's, to be shown; JWKSURL is below it, unless
+	// there are keys in ValidationPubkeys.
+	KubernetesHost string `json:"kubernetes_host,omitempty"`
+
 	BoundIssuer   string   `json:"bound_issuer,omitempty"`
 	SupportedAlgs []string `json:"jwt_supported_algs,omitempty"` // none: Algorithms
 	DefaultRole   string   `json:"default_role,omitempty"`
@@ -46,11 +50,11 @@ func ConfigFromParams(p *vaultapi.Params) (*Config, error) {
 		SupportedAlgs: p.StringList("jwt_supported_algs"), DefaultRole: strings.ToLower(p.String("default_role")),
 	}
 	for _, browser := range []string{"oidc_client_id", "oidc_client_secret", "oidc_response_mode", "oidc_response_types"} {
-		if p.Has(browser) {
+		if len(p.StringList(browser)) > 0 {
 			return nil, vaultapi.BadRequest("%s: logging in with a browser is not offered; roles are of type jwt", browser)
 		}
 	}
-	if p.Has("jwks_pairs") {
+	if len(p.Objects("jwks_pairs")) > 0 {
 		return nil, vaultapi.BadRequest("jwks_pairs: one JWKS URL is taken; mount the method once for each")
 	}
 	if err := p.Err(); err != nil {
