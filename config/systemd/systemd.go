@@ -7,6 +7,7 @@ package systemd
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -39,6 +40,9 @@ func (m Manager) Stopping() { m.notify(daemon.SdNotifyStopping) }
 // should come back when its context is done, a third of WatchdogSec after it
 // began.
 func (m Manager) Watch(ctx context.Context, check func(context.Context) (status string, err error)) {
+	if os.Getenv("NOTIFY_SOCKET") == "" {
+		return // nobody listens
+	}
 	limit, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		m.Log.Warn("the watchdog cannot be served", "error", err)
@@ -59,8 +63,8 @@ func (m Manager) Watch(ctx context.Context, check func(context.Context) (status 
 		case err != nil:
 			m.Log.Error("the daemon is not well", "error", err)
 			m.notify("STATUS=" + err.Error())
-		case !m.notify(well + "STATUS=" + status):
-			return // nobody listens
+		default:
+			m.notify(well + "STATUS=" + status)
 		}
 		select {
 		case <-ticks.C:
@@ -70,11 +74,8 @@ func (m Manager) Watch(ctx context.Context, check func(context.Context) (status 
 	}
 }
 
-// notify reports whether there is somebody who is told.
-func (m Manager) notify(state string) bool {
-	told, err := daemon.SdNotify(false, state)
-	if err != nil {
+func (m Manager) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
 		m.Log.Warn("systemd could not be told", "state", state, "error", err)
 	}
-	return told || err != nil
 }
