@@ -121,11 +121,12 @@ func constraintWarnings(cfg *config.HSMD) (all []string) {
 		certificates := len(b.Sign) == 0 || slices.Contains(b.Sign, "certificate")
 		ca := b.CA == nil || *b.CA
 		named := !b.Permitted.Empty() || !b.Excluded.Empty() || len(b.PermittedOtherNames) > 0
+		ruled := named || len(b.PublicKeyTypes)+len(b.ExtendedKeyUsages)+len(b.PermittedExtensions)+len(b.PermittedPolicies) > 0
 		switch {
-		case !certificates && (b.CA != nil || b.MaxTTL > 0 || named || len(b.PublicKeyTypes)+len(b.ExtendedKeyUsages)+len(b.PermittedExtensions)+len(b.PermittedPolicies) > 0 || b.MaxPerDay > 0):
+		case !certificates && (ruled || b.CA != nil || b.MaxTTL+b.MaxBackdate > 0 || b.MaxPerDay > 0):
 			warn("has rules for certificates, which it does not let be signed at all")
 		case !certificates:
-		case b.CA == nil && named:
+		case b.CA == nil && ruled:
 			warn("ca is not set: a CA certificate can be had, and what that CA signs is bound by no rule here")
 		case ca && named:
 			warn("with ca = true the names in CA certificates are judged, and not those that such a CA signs: its own nameConstraints would have to do that")

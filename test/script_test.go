@@ -57,6 +57,7 @@ func runScript(t *testing.T, script string) {
 				"HOME="+env.WorkDir,
 				"HSMD_SOCK="+pair.HSMD.Socket,
 				"HSMD_CONFIG="+pair.HSMD.Config,
+				"HSMD_STATE="+pair.HSMD.State,
 				"PKID_CONFIG="+pair.PKID.Config,
 				"STORAGE="+pair.PKID.State,
 				"CONF="+pair.Token.Conf,

@@ -147,7 +147,9 @@ func (l *Log) ask(ctx context.Context, c *checkpoint) (lines []byte, err error) 
 		} else if err == nil && w.missed {
 			l.Log.Info("a witness signs for the log of signatures again", "witness", w.name, "lines", c.size)
 		}
+		l.mu.Lock()
 		w.signed, w.missed = err == nil, err != nil
+		l.mu.Unlock()
 		lines = append(lines, line...)
 	}
 	return lines, nil

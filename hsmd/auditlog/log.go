@@ -12,8 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Config is what a Log is made of. All but the
-// witnesses and sizes is required.
+// Config is what a Log is made of. All but the witnesses and sizes is required.
 type Config struct {
 	// Path is the file that is written. Sealed segments and the tree's hashes lie
 	// beside it.
@@ -50,10 +49,12 @@ type Log struct {
 	ended   chan struct{} // closed when the writer has
 
 	// durable is how far the log has been synced, edge the tree's then, broken why
-	// it goes no further, and read where the last reading stopped; all under mu.
+	// it goes no further, full that it has room for nothing but what is vital, and
+	// read where the last reading stopped; all under mu.
 	durable uint64
 	edge    [64]tlog.Hash
 	broken  error
+	full    bool
 	read    mark
 
 	w writer
@@ -153,6 +154,25 @@ func (l *Log) Size() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.durable
+}
+
+// Writable reports whether lines are taken that are not vital.
+func (l *Log) Writable() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken == nil && !l.full
+}
+
+// Witnessed gives the witnesses by name, with whether each has signed the last
+// checkpoint.
+func (l *Log) Witnessed() map[string]bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make(map[string]bool, len(l.Witnesses))
+	for _, w := range l.Witnesses {
+		all[w.name] = w.signed
+	}
+	return all
 }
 
 // Close writes what was handed on, signs for it, and closes the files. More than

@@ -124,25 +124,32 @@ func openSegments(path string) (all []openedSegment, err error) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
+	missing := err
 	sealed, err := sealedSegments(path)
 	if err != nil {
 		return []openedSegment{written}, err
+	}
+	if len(sealed) == 0 && missing != nil {
+		return nil, missing
 	}
 	for _, s := range sealed {
 		f, err := os.Open(s.path)
 		if err != nil {
 			return append(all, written), err
 		}
-		if sameFile(f, written.file) {
+		if missing == nil && sameFile(f, written.file) {
 			f.Close()
 			written.segment = s
 			return append(all, written), nil
 		}
 		all = append(all, openedSegment{s, f})
 		written.first = s.last + 1
+	}
+	if missing != nil { // a crash came between the two; a checkpoint tells if there was more
+		return all, nil
 	}
 	return append(all, written), nil
 }

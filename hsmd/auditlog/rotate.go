@@ -75,12 +75,19 @@ func (l *Log) roll() error {
 	if err := w.file.Truncate(w.size); err != nil { // gives back the space behind it
 		return err
 	}
-	if err := w.file.Chmod(0o400); err != nil {
+	sealed := sealedName(l.Path, w.first, last)
+	if _, err := os.Lstat(sealed); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already, or cannot be looked for: %v", filepath.Base(sealed), err)
+	}
+	if err := os.Rename(l.Path, sealed); err != nil {
 		return err
 	}
-	sealed := sealedName(l.Path, w.first, last)
-	if err := unix.Renameat2(unix.AT_FDCWD, l.Path, unix.AT_FDCWD, sealed, unix.RENAME_NOREPLACE); err != nil {
-		return fmt.Errorf("sealing %s: %w", filepath.Base(sealed), err)
+	// The second renaming without the first would put the next over this one.
+	if err := syncDir(filepath.Dir(l.Path)); err != nil {
+		return err
+	}
+	if err := w.file.Chmod(0o400); err != nil {
+		return err
 	}
 	if err := os.Rename(l.Path+nextSuffix, l.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -106,7 +107,9 @@ func (l *Log) commit(batch []*Pending) {
 	err := l.w.flush()
 	if err != nil {
 		err = l.undo(before, err)
-	} else if waited && l.w.dirty {
+	}
+	l.noteFull(batch, err)
+	if err == nil && waited && l.w.dirty {
 		err = l.sync()
 	}
 	for _, p := range batch {
@@ -117,6 +120,27 @@ func (l *Log) commit(batch []*Pending) {
 	}
 	if err == nil && l.w.size >= l.SegmentSize {
 		l.rotate()
+	}
+}
+
+// noteFull says so when ordinary lines begin to find no room, and when they do
+// again.
+func (l *Log) noteFull(batch []*Pending, err error) {
+	full := errors.Is(err, ErrFull)
+	written := false
+	for _, p := range batch {
+		full = full || errors.Is(p.err, ErrFull)
+		written = written || !p.vital && p.body != nil && p.err == nil && err == nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case full && !l.full:
+		l.full = true
+		l.Log.Error("the disk of the log of signatures is full: nothing is signed but CRLs", "audit_log", l.Path)
+	case written && !full && l.full:
+		l.full = false
+		l.Log.Info("the disk of the log of signatures has room again", "audit_log", l.Path)
 	}
 }
 

@@ -98,7 +98,7 @@ func (s *Set) subjectKey(m *tbs.Summary, _ Facts) error {
 func (s *Set) purposes(m *tbs.Summary, _ Facts) error {
 	value, ok := extension(m, idUsages)
 	if !ok {
-		if s.usages.set() && actsAsCA(m) == "" {
+		if s.usages.set() && !m.IsCA {
 			return s.refuse("extended_key_usages", "the certificate has none, and would be good for any")
 		}
 		return nil

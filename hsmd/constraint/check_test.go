@@ -132,47 +132,6 @@ func compressed(t *testing.T) []byte {
 		tlv(3, []byte{0}, elliptic.MarshalCompressed(elliptic.P256(), key.X, key.Y)))
 }
 
-// TestSameKey: a key is itself in each encoding that a reader may take.
-func TestSameKey(t *testing.T) {
-	key := newKey(t)
-	der, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := tlv(0x30, []byte("\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"), []byte("\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"))
-	point, err := key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hybrid := append([]byte{6 | byte(key.Y.Bit(0))}, point[1:]...)
-	for what, other := range map[string][]byte{
-		"the same":   der,
-		"compressed": tlv(0x30, id, tlv(3, []byte{0}, elliptic.MarshalCompressed(elliptic.P256(), key.X, key.Y))),
-		"hybrid":     tlv(0x30, id, tlv(3, []byte{0}, hybrid)),
-		"without parameters": tlv(0x30, tlv(0x30, []byte("\x06\x07\x2a\x86\x48\xce\x3d\x02\x01")),
-			tlv(3, []byte{0}, point)),
-	} {
-		if !constraint.SameKey(der, other) {
-			t.Errorf("%s is not known again", what)
-		}
-	}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rsaDER, err := x509.MarshalPKIXPublicKey(rsaKey.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	pss := tlv(0x30, tlv(0x30, []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a")), tlv(3, []byte{0}, x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)))
-	if !constraint.SameKey(rsaDER, pss) {
-		t.Error("RSA is not known again as RSASSA-PSS")
-	}
-	if constraint.SameKey(rsaDER, der) || constraint.SameKey(nil, nil) {
-		t.Error("different keys are the same")
-	}
-}
-
 // TestOtherKinds: the rules for CRLs, OCSP responses and requests.
 func TestOtherKinds(t *testing.T) {
 	list := &tbs.Summary{Kind: tbs.RevocationList, NotBefore: now, NotAfter: now.Add(24*time.Hour + time.Minute), Issuer: []byte("\x30\x00"), MaxPathLen: -1}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -212,7 +213,7 @@ func (s *Set) commonName(cn string) error {
 	switch {
 	case strings.Contains(cn, "://"):
 		return s.judge(&s.names.uri, "URI", cn)
-	case strings.ContainsAny(cn, " \u00a0\u2003\u3000"):
+	case strings.ContainsFunc(cn, unicode.IsSpace):
 		return nil
 	case strings.ContainsAny(cn, "@\uff20"):
 		return s.judge(&s.names.email, "e-mail address", cn)

@@ -11,9 +11,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
-
 	"github.com/hsmpki/hsmpki/hsmd/tbs"
 )
 
@@ -41,40 +38,6 @@ func keyType(spki []byte) (string, error) {
 		return key.Parameters().String(), nil
 	}
 	return "", fmt.Errorf("is of another kind (%T)", key)
-}
-
-// SameKey reports whether two SubjectPublicKeyInfos hold one key, in whatever
-// encoding: an attacker chooses one of them. Two keys that are not the same can
-// pass for it only by collision of a whole modulus or coordinate.
-func SameKey(a, b []byte) bool {
-	x, y := keyNumber(a), keyNumber(b)
-	return x != nil && bytes.Equal(x, y)
-}
-
-// keyNumber gives what a public key is made of: the modulus for RSA, the point's
-// first coordinate for elliptic curves, else all of it.
-func keyNumber(spki []byte) []byte {
-	in := cryptobyte.String(spki)
-	var body, algorithm, bits cryptobyte.String
-	if !in.ReadASN1(&body, asn1.SEQUENCE) || !body.ReadASN1(&algorithm, asn1.SEQUENCE) || !body.ReadASN1(&bits, asn1.BIT_STRING) || len(bits) < 2 {
-		return nil
-	}
-	key := bits[1:]
-	var pair, modulus cryptobyte.String
-	if inner := key; inner.ReadASN1(&pair, asn1.SEQUENCE) && pair.ReadASN1(&modulus, asn1.INTEGER) {
-		return bytes.TrimLeft(modulus, "\x00")
-	}
-	switch key[0] {
-	case 2, 3: // compressed
-		if len(key)%2 == 1 {
-			return key[1:]
-		}
-	case 4, 6, 7: // not compressed, hybrid
-		if len(key)%2 == 1 {
-			return key[1 : 1+len(key)/2]
-		}
-	}
-	return key
 }
 
 // IsLeaf reports whether a message is a certificate that nobody takes for a CA's.

@@ -92,7 +92,7 @@ func TestReplay(t *testing.T) {
 					m.mustAll(x.Entry(m.ca.Name, serial(k), 1))
 				}
 			}
-			m.mustAll(x.Claim(m.ca.Name, ledger.Numbering{Number: number}, sum("list")))
+			m.mustAll(x.Claim(m.ca.Name, ledger.Numbering{Number: number}, sum("list"), false))
 			log = append(log, m.facts(number, x, "list")...)
 			x.Close()
 		}

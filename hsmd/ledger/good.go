@@ -13,6 +13,9 @@ type CertID struct {
 // hsmd has signed it or that it is older than the ledger; of what the ledger knows
 // to be revoked it is refused all the same.
 func (l *Ledger) Good(c *CertID, unrecorded bool) error {
+	if _, known := certIDHashes[string(c.Hash)]; !known {
+		return &Refusal{Rule: RuleIssued, Reason: `is to say "good" of a certificate whose issuer is named with a hash that is none of SHA-1, SHA-256, SHA-384 and SHA-512`}
+	}
 	issuer, err := l.get(hashesKey(string(c.Hash), c.KeyHash, c.NameHash))
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func serial(n int) []byte {
 func sum(text string) ledger.Sum { return sha256.Sum256([]byte(text)) }
 
 func (m *memory) issue(n int, notAfter time.Time, text string) error {
-	return m.Issue(m.ca, serial(n), notAfter, sum(text))
+	return m.Issue(m.ca, serial(n), notAfter, sum(text), false)
 }
 
 // list has a CRL judged that revokes the serials; base 0 is a complete one.
@@ -120,7 +120,7 @@ func (m *memory) listBy(i ledger.Issuer, number, base uint64, text string, seria
 	if base != 0 {
 		n.Base = &base
 	}
-	return x.Claim(i.Name, n, sum(text))
+	return x.Claim(i.Name, n, sum(text), false)
 }
 
 // certID is the one that OpenSSL makes: with SHA-1.

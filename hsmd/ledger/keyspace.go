@@ -13,15 +13,17 @@ import (
 //
 //	F                                format number
 //	H hash, key hash, name hash      issuer: whom an OCSP CertID means
+//	A sum                            an approved message that has overridden a rule
 //	I issuer serial                  notAfter, 20 octets of the sum: an issued certificate
 //	N name                           last CRL number, its sum
 //	P                                position in the log up to which all is here
 //	R issuer serial                  CRL number, notAfter or nothing: revoked in a signed CRL since that number
 const (
-	spaceHashes  = 'H'
-	spaceIssued  = 'I'
-	spaceNumbers = 'N'
-	spaceRevoked = 'R'
+	spaceApproved = 'A'
+	spaceHashes   = 'H'
+	spaceIssued   = 'I'
+	spaceNumbers  = 'N'
+	spaceRevoked  = 'R'
 )
 
 var (
@@ -55,6 +57,8 @@ func revokedBounds(issuer digest) (lower, upper []byte) {
 }
 
 func numberKey(name digest) []byte { return append([]byte{spaceNumbers}, name[:]...) }
+
+func overrideKey(sum *Sum) []byte { return append([]byte{spaceApproved}, sum[:]...) }
 
 func hashesKey(hash string, keyHash, nameHash []byte) []byte {
 	key := append([]byte{spaceHashes}, hash...)

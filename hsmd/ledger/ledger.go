@@ -136,8 +136,13 @@ func (l *Ledger) writable(floor uint64) error {
 	return l.space.check(floor)
 }
 
+// commit writes a batch. Of some failures Pebble tells its Logger alone.
 func (l *Ledger) commit(b *pebble.Batch, sync *pebble.WriteOptions) error {
-	if err := l.db.Apply(b, sync); err != nil {
+	err := l.db.Apply(b, sync)
+	if err == nil {
+		err = l.state.failure()
+	}
+	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
 	return b.Close()

@@ -41,6 +41,8 @@ type List struct {
 	pass    *pebble.Iterator
 	met     bool // this CRL has what the pass stands at
 	gone    missing
+	lost    serials // all that is missing, up to Shuffled
+	back    serials // with removeFromCRL
 	count   int
 	held    serials // until the pass begins: all
 	fresh   serials // revoked by this CRL first
@@ -93,11 +95,15 @@ func (x *List) Entry(issuer, serial []byte, reason uint8) error {
 		x.issuer = NewIssuer(bytes.Clone(issuer), x.spki)
 		x.id = x.issuer.digest()
 	}
-	if reason == removeFromCRL {
-		return refuse(RuleRevoked, "takes the revocation of serial number %s back (removeFromCRL)", colons(serial))
-	}
 	x.count++
 	kept := appendSerial(make([]byte, 0, 24), serial)
+	if reason == removeFromCRL {
+		if x.back.count == Shuffled {
+			return refuse(RuleRevoked, "takes more than %d revocations back (removeFromCRL)", Shuffled)
+		}
+		x.back.add(kept)
+		return nil
+	}
 	if x.ordered = x.ordered && bytes.Compare(x.last, kept) <= 0; !x.ordered && x.count > Shuffled {
 		return &Refusal{Rule: RuleOrder, Reason: fmt.Sprintf("has more than %d entries, which are not in order of their serial numbers' octets", Shuffled)}
 	}
@@ -185,6 +191,9 @@ func (x *List) leftOut() error {
 	}
 	if !notAfter.IsZero() && notAfter.Before(x.now) {
 		return nil
+	}
+	if x.lost.count < Shuffled {
+		x.lost.add(x.pass.Key()[revokedPrefix:])
 	}
 	if !x.gone.any || number > x.gone.number {
 		x.gone = missing{true, number, bytes.Clone(serial)}

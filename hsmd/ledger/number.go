@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"fmt"
 	"iter"
 	"time"
 
@@ -19,8 +20,9 @@ type Numbering struct {
 }
 
 // Claim claims the CRL's number, and all that it revokes, for the message with
-// this sum, when its entries have been taken.
-func (x *List) Claim(name []byte, n Numbering, sum Sum) error {
+// this sum, when its entries have been taken. What people have approved may have
+// a lower number and take revocations back.
+func (x *List) Claim(name []byte, n Numbering, sum Sum, approved bool) error {
 	if err := x.l.writable(floorList); err != nil {
 		return err
 	}
@@ -34,8 +36,9 @@ func (x *List) Claim(name []byte, n Numbering, sum Sum) error {
 	if err != nil {
 		return err
 	}
-	if again, err := x.number(record, n.Number, &sum); again || err != nil {
-		return err
+	again, against := x.number(record, n.Number, &sum)
+	if again {
+		return nil
 	}
 	if !x.begun {
 		if err := x.begin(); err != nil {
@@ -54,15 +57,37 @@ func (x *List) Claim(name []byte, n Numbering, sum Sum) error {
 	if err := x.pass.Error(); err != nil {
 		return err
 	}
-	if x.gone.any && (n.Base == nil || x.gone.number > *n.Base) {
-		return refuse(RuleRevoked, "leaves out serial number %s, which was revoked in CRL number %d and is not known to have expired", colons(x.gone.serial), x.gone.number)
+	if against == nil {
+		against = x.revokes(n)
+	}
+	if against != nil {
+		if err := x.l.unless(approved, &sum, against); err != nil {
+			return err
+		}
+		if err := x.takeBack(n, &sum); err != nil {
+			return err
+		}
 	}
 	return x.write(key, n.Number, &sum)
+}
+
+// revokes judges whether the CRL revokes what it has to.
+func (x *List) revokes(n Numbering) error {
+	for serial := range x.back.all() {
+		return refuse(RuleRevoked, "takes the revocation of serial number %s back (removeFromCRL)", colons(serialOf(serial)))
+	}
+	if !x.gone.any || n.Base != nil && x.gone.number <= *n.Base {
+		return nil
+	}
+	return refuse(RuleRevoked, "leaves out serial number %s, which was revoked in CRL number %d and is not known to have expired", colons(x.gone.serial), x.gone.number)
 }
 
 // number judges the CRL number by the record of the last one. The same number
 // for the same bytes is a repetition, of which all is known.
 func (x *List) number(record []byte, number uint64, sum *Sum) (again bool, err error) {
+	if number > maxNumber {
+		return false, &Refusal{Rule: RuleNumber, Reason: fmt.Sprintf("has the number %d; numbers beyond 2^62 are not signed", number)}
+	}
 	var last uint64
 	if record != nil {
 		var of []byte
@@ -78,9 +103,6 @@ func (x *List) number(record []byte, number uint64, sum *Sum) (again bool, err e
 		if number-last > maxStep {
 			return false, refuse(RuleNumber, "has the number %d, more than 2^40 beyond %d, which the last CRL of the issuer %s had", number, last, shown(x.issuer.Name))
 		}
-	}
-	if number > maxNumber {
-		return false, refuse(RuleNumber, "has the number %d; numbers beyond 2^62 are not signed", number)
 	}
 	return false, nil
 }

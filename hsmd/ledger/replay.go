@@ -42,7 +42,7 @@ func (l *Ledger) Replay(f *Fact) error {
 		if value, err := l.get(key); value != nil || err != nil {
 			return err
 		}
-		return l.putIssued(f.Issuer, id, key, f.NotAfter, &f.Sum)
+		return l.putIssued(f.Issuer, id, key, f.NotAfter, &f.Sum, false)
 	case Revoked:
 		return l.replayRevoked(id, f)
 	case Listed:

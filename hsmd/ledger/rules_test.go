@@ -48,13 +48,13 @@ func TestASerialIsForOneCertificate(t *testing.T) {
 	m.mustAll(m.issue(1, soon, "one"))
 
 	// The zero before a set high bit is DER's and not the number's.
-	m.mustAll(m.Issue(m.ca, []byte{0, 0x80, 1}, soon, sum("high")))
-	refused(t, m.Issue(m.ca, []byte{0, 0x80, 1}, soon, sum("other")), ledger.RuleSerial, "80:01")
+	m.mustAll(m.Issue(m.ca, []byte{0, 0x80, 1}, soon, sum("high"), false))
+	refused(t, m.Issue(m.ca, []byte{0, 0x80, 1}, soon, sum("other"), false), ledger.RuleSerial, "80:01")
 
 	// Another issuer counts for itself: by name, and by key.
 	other := issuer(t, "Example Root")
-	m.mustAll(m.Issue(other, serial(1), soon, sum("other")),
-		m.Issue(ledger.NewIssuer(name(t, "Another Root"), m.ca.SPKI), serial(1), soon, sum("other")))
+	m.mustAll(m.Issue(other, serial(1), soon, sum("other"), false),
+		m.Issue(ledger.NewIssuer(name(t, "Another Root"), m.ca.SPKI), serial(1), soon, sum("other"), false))
 }
 
 func TestOneOfMany(t *testing.T) {
@@ -106,9 +106,62 @@ func TestRevokedStaysRevoked(t *testing.T) {
 func TestTakingBackIsRefused(t *testing.T) {
 	m := start(t)
 	m.mustAll(m.list(1, 0, serial(1)))
+	refused(t, m.approvedList(2, 1, false, entry{1, 8}), ledger.RuleRevoked, "removeFromCRL")
+	m.mustAll(m.list(2, 0, serial(1)))
+}
+
+// entry is a revoked serial, with its reason.
+type entry struct {
+	n      int
+	reason uint8
+}
+
+func (m *memory) approvedList(number, base uint64, approved bool, entries ...entry) error {
 	x := m.NewList(m.ca.SPKI, now)
 	defer x.Close()
-	refused(t, x.Entry(m.ca.Name, serial(1), 8), ledger.RuleRevoked, "removeFromCRL")
+	for _, e := range entries {
+		if err := x.Entry(m.ca.Name, serial(e.n), e.reason); err != nil {
+			return err
+		}
+	}
+	n := ledger.Numbering{Number: number}
+	if base != 0 {
+		n.Base = &base
+	}
+	return x.Claim(m.ca.Name, n, sum(fmt.Sprint(number, base, entries)), approved)
+}
+
+// What people have approved is signed once against the rules, and binds from then
+// on as anything else does.
+func TestApproved(t *testing.T) {
+	m := start(t)
+	m.mustAll(m.issue(1, soon, "one"), m.issue(2, soon, "two"), m.issue(3, soon, "three"))
+	m.mustAll(m.list(50, 0, serial(1), serial(2), serial(3)))
+	list := func(number, base uint64, entries ...entry) {
+		t.Helper()
+		err := m.approvedList(number, base, false, entries...)
+		if r, ok := err.(*ledger.Refusal); !ok || !r.Approvable {
+			t.Errorf("CRL number %d: %v", number, err)
+		}
+		m.mustAll(m.approvedList(number, base, true, entries...), m.approvedList(number, base, true, entries...))
+		m.restart()
+	}
+	list(51, 50, entry{1, 8}) // taken back in a delta CRL
+	m.mustAll(m.good(1))
+	list(4, 0, entry{3, 1}) // by a restored CA, which knows of 3 alone
+	m.mustAll(m.good(2), m.list(5, 0, serial(3)), m.list(6, 0, serial(1), serial(3)))
+	refused(t, m.good(1), ledger.RuleRevoked, "CRL number 6")
+	refused(t, m.list(7, 0, serial(3)), ledger.RuleRevoked, "leaves out")
+	refused(t, m.approvedList(4, 0, true, entry{3, 1}), ledger.RuleNumber, "was approved, and signed so once")
+	list(1<<40+100, 0, entry{1, 1}, entry{3, 1})
+
+	other := func(approved bool) error { return m.Issue(m.ca, serial(2), soon, sum("other"), approved) }
+	refused(t, other(false), ledger.RuleSerial, "another certificate")
+	m.mustAll(other(true), other(true), other(false), m.issue(9, soon, "nine"))
+	refused(t, m.issue(2, soon, "two"), ledger.RuleSerial, "another certificate")
+
+	// What is no matter of opinion cannot be approved.
+	refused(t, m.approvedList(1<<62+1, 0, true, entry{1, 1}, entry{3, 1}), ledger.RuleNumber, "2^62")
 }
 
 // A refused CRL has revoked nothing.
@@ -212,7 +265,7 @@ func TestLongLists(t *testing.T) {
 		m.mustAll(x.Entry(m.ca.Name, s, 0))
 	}
 	m.mustAll(m.list(5, 4, octets(99)))
-	err := x.Claim(m.ca.Name, ledger.Numbering{Number: 6}, sum("overtaken"))
+	err := x.Claim(m.ca.Name, ledger.Numbering{Number: 6}, sum("overtaken"), false)
 	refused(t, err, ledger.RuleNumber, "overtaken")
 	if r, _ := err.(*ledger.Refusal); r == nil || !r.Again || r.Approvable {
 		t.Errorf("%+v", r)

@@ -23,6 +23,8 @@ type Public struct {
 	ID   [sha256.Size]byte
 	// Schemes are those that key, mechanism and token allow, the first by default.
 	Schemes []wire.SignatureScheme
+	// Number is the key's, whatever its encoding; see [Number].
+	Number []byte
 
 	key    crypto.PublicKey
 	hashed []wire.SignatureScheme
@@ -44,7 +46,7 @@ func NewPublic(d *wire.Definition, spki []byte) (*Public, error) {
 	if err != nil {
 		return nil, wire.Errorf(wire.Invalid, "the key found for %q %v", d.Name, err)
 	}
-	return &Public{SPKI: spki, ID: sha256.Sum256(spki), Schemes: schemes, key: key}, nil
+	return &Public{SPKI: spki, ID: sha256.Sum256(spki), Schemes: schemes, Number: Number(spki), key: key}, nil
 }
 
 // Offered leaves of the schemes those that the token offers, and keeps for which

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"math"
@@ -82,8 +83,9 @@ func ownerOf(public *managedkey.Public, delegate *responder.Key) [sha256.Size]by
 // ownKey names the managed key that a public key is, in whatever encoding; "" if
 // it is none that was found.
 func (s *State) ownKey(spki []byte) string {
+	number := managedkey.Number(spki)
 	for _, k := range s.Keys.All() {
-		if known := k.Last(); known != nil && constraint.SameKey(known.SPKI, spki) {
+		if known := k.Last(); known != nil && number != nil && bytes.Equal(known.Number, number) {
 			return k.Name()
 		}
 	}

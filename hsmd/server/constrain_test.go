@@ -26,7 +26,8 @@ func constrained(rules string) string {
 // leaf is the TBSCertificate of a server, for a public key.
 func leaf(t *testing.T, public crypto.PublicKey, edits ...func(*x509.Certificate)) []byte {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(78), Subject: pkix.Name{CommonName: "www.example.com"}, DNSNames: []string{"www.example.com"},
+	serial := must[*big.Int](t)(rand.Int(rand.Reader, big.NewInt(1<<62)))
+	template := &x509.Certificate{SerialNumber: serial.Add(serial, big.NewInt(1)), Subject: pkix.Name{CommonName: "www.example.com"}, DNSNames: []string{"www.example.com"},
 		NotBefore: now, NotAfter: now.Add(time.Hour), BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature}
 	for _, edit := range edits {
 		edit(template)

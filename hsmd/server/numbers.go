@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -94,6 +95,13 @@ func (n *numbers) list() (all []wire.Number) {
 	return all
 }
 
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // gauges are what is so now.
 func (s *Server) gauges() []wire.Number {
 	s.mu.Lock()
@@ -111,7 +119,11 @@ func (s *Server) gauges() []wire.Number {
 		gauge("managed_keys", float64(len(s.state.Load().Keys.All()))),
 	}
 	if s.audit != nil {
-		all = append(all, gauge("log_entries", float64(s.audit.Size())))
+		all = append(all, gauge("log_entries", float64(s.audit.Size())), gauge("log_writable", truth(s.audit.Writable())))
+		witnesses := s.audit.Witnessed()
+		for _, name := range slices.Sorted(maps.Keys(witnesses)) {
+			all = append(all, wire.Number{Name: "witness_signed", Labels: map[string]string{"witness": name}, Value: truth(witnesses[name]), Gauge: true})
+		}
 	}
 	if s.approvals != nil {
 		all = append(all, gauge("approvals_waiting", float64(s.approvals.Count())))

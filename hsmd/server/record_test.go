@@ -241,7 +241,7 @@ func certificateOf(t *testing.T, key crypto.Signer, size int) []byte {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(78), Subject: pkix.Name{CommonName: "Big"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0),
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, Value: make([]byte, size)}}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, throwaway(t).Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,22 +28,22 @@ func (s *Server) list(public *managedkey.Public) *ledger.List {
 }
 
 // remember has the ledger judge what is to be signed, and know of it from here
-// on. What the log must have besides, so that the ledger can be made anew from
-// it, goes there now.
-func (c *session) remember(public *managedkey.Public, list *ledger.List, sum *tbs.Summary, e *auditlog.Entry) error {
+// on. What people have approved is signed against its word. What the log must have
+// besides, so that the ledger can be made anew from it, goes there now.
+func (c *session) remember(public *managedkey.Public, list *ledger.List, sum *tbs.Summary, e *auditlog.Entry, approved bool) error {
 	s := c.srv
 	var err error
 	switch sum.Kind {
 	case tbs.Certificate:
-		err = s.ledger.Issue(ledger.NewIssuer(sum.Issuer, public.SPKI), sum.Serial, sum.NotAfter, ledger.Sum(e.SHA256))
+		err = s.ledger.Issue(ledger.NewIssuer(sum.Issuer, public.SPKI), sum.Serial, sum.NotAfter, ledger.Sum(e.SHA256), approved)
 	case tbs.RevocationList:
 		e.IssuerName, e.IssuerKey = sum.Issuer, public.SPKI
-		if err = s.claim(list, sum, ledger.Sum(e.SHA256)); err == nil {
+		if err = s.claim(list, sum, ledger.Sum(e.SHA256), approved); err == nil {
 			err = c.recordRevoked(list, e)
 		}
 	case tbs.OCSPResponse:
 		for i := range sum.Answers {
-			if err == nil && sum.Answers[i].Status == tbs.Good {
+			if err == nil && sum.Answers[i].Status == tbs.Good && !approved {
 				err = s.good(&sum.Answers[i])
 			}
 		}
@@ -54,7 +54,7 @@ func (c *session) remember(public *managedkey.Public, list *ledger.List, sum *tb
 	return s.notRemembered(sum.Kind, err)
 }
 
-func (s *Server) claim(list *ledger.List, sum *tbs.Summary, of ledger.Sum) error {
+func (s *Server) claim(list *ledger.List, sum *tbs.Summary, of ledger.Sum, approved bool) error {
 	var n ledger.Numbering
 	var err error
 	if n.Number, err = strconv.ParseUint(sum.Number(), 10, 64); err != nil {
@@ -66,7 +66,7 @@ func (s *Server) claim(list *ledger.List, sum *tbs.Summary, of ledger.Sum) error
 			return err // it is before the number
 		}
 	}
-	return list.Claim(sum.Issuer, n, of)
+	return list.Claim(sum.Issuer, n, of, approved)
 }
 
 func (s *Server) good(a *tbs.Answer) error {

@@ -115,8 +115,8 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 8: does what was signed before speak against it? From here on it counts
 	// as signed.
-	entry := seen.entry(summary, signed)
-	if err := c.remember(public, list, summary, entry); err != nil {
+	entry, approved := seen.entry(summary, signed), rule != nil && rule.Needs(summary.Kind.String())
+	if err := c.remember(public, list, summary, entry, approved); err != nil {
 		return nil, c.notSigned(k, req, err)
 	}
 

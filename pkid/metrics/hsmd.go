@@ -108,5 +108,7 @@ var help = map[string]string{
 	"signatures_under_way":  "Signatures under way: those at the token, and those that wait for it.",
 	"managed_keys":          "Managed keys.",
 	"approvals_waiting":     "Messages that wait for people's approval.",
-	"log_entries":           "Entries of the log of signatures.",
+	"log_entries":           "Lines of the log of signatures.",
+	"log_writable":          "1: the log of signatures takes lines; 0: nothing is signed, or CRLs alone (a full disk).",
+	"witness_signed":        "1: the witness has signed the last checkpoint of the log of signatures.",
 }

@@ -3,6 +3,8 @@ package bench_test
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -115,7 +117,11 @@ func toSign(b *testing.B, client *wire.Client, name string, scheme wire.Signatur
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, SubjectKeyId: id[:20], AuthorityKeyId: id[:20],
 		CRLDistributionPoints: []string{"http://crl.example.com/pki/crl"},
 	}
-	if _, err := x509.CreateCertificate(rand.Reader, template, template, public, &capture{client, request, public}); err != nil {
+	subject, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := x509.CreateCertificate(rand.Reader, template, template, subject.Public(), &capture{client, request, public}); err != nil {
 		b.Fatal(err)
 	}
 	return request
