@@ -45,7 +45,7 @@ type Config struct {
 func ConfigFromParams(p *vaultapi.Params) (*Config, error) {
 	c := &Config{
 		JWKSURL: p.String("jwks_url"), JWKSCAPEM: p.String("jwks_ca_pem"), JWKS: p.String("jwks"),
-		OIDCDiscoveryURL: strings.TrimRight(p.String("oidc_discovery_url"), "/"), OIDCDiscoveryCAPEM: p.String("oidc_discovery_ca_pem"),
+		OIDCDiscoveryURL: p.String("oidc_discovery_url"), OIDCDiscoveryCAPEM: p.String("oidc_discovery_ca_pem"),
 		ValidationPubkeys: p.StringList("jwt_validation_pubkeys"), BoundIssuer: p.String("bound_issuer"),
 		SupportedAlgs: p.StringList("jwt_supported_algs"), DefaultRole: strings.ToLower(p.String("default_role")),
 	}
@@ -122,8 +122,12 @@ func (c *Config) keySource(log *slog.Logger, now func() time.Time) (keySource, e
 	if err := checkURL(c.OIDCDiscoveryURL); err != nil {
 		return nil, fmt.Errorf("oidc_discovery_url: %w", err)
 	}
-	return newFetchedKeys("", c.OIDCDiscoveryURL, c.OIDCDiscoveryCAPEM, log, now)
+	return newFetchedKeys("", c.discovered(), c.OIDCDiscoveryCAPEM, log, now)
 }
+
+// discovered is the issuer that says itself where its keys are, "" if none is
+// asked; with a slash at the end it is the same one.
+func (c *Config) discovered() string { return strings.TrimRight(c.OIDCDiscoveryURL, "/") }
 
 // checkURL lets nobody read or replace the keys on their way.
 func checkURL(text string) error {

@@ -193,6 +193,10 @@ func TestWhatTerraformSends(t *testing.T) {
 	if err != nil || cfg.JWKSURL != "https://ci.example.com/keys" {
 		t.Errorf("%+v, %v", cfg, err)
 	}
+	cfg = configure(t, map[string]any{"oidc_discovery_url": "https://ci.example.com/"})
+	if shown := cfg.Show(); shown["oidc_discovery_url"] != "https://ci.example.com/" {
+		t.Errorf("oidc_discovery_url reads %q", shown["oidc_discovery_url"])
+	}
 	kubernetes, err := jwt.KubernetesConfigFromParams(vaultapi.NewParams(map[string]any{
 		"kubernetes_host": "https://k.example.com", "kubernetes_ca_cert": "", "token_reviewer_jwt": "", "pem_keys": []any{ecSigner.pem(t)}, "issuer": "",
 		"disable_iss_validation": true, "disable_local_ca_jwt": true, "use_annotations_as_alias_metadata": false,
