@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/metrics"
@@ -47,6 +48,7 @@ type Config struct {
 	Pending  *pending.Table
 	Store    store.Store // for snapshots alone; everything else goes by its owner
 	Metrics  *metrics.Metrics
+	Audit    *auditlog.Log // nil: there is none
 
 	// Settings are those in force at first.
 	Settings Settings
