@@ -26,13 +26,14 @@ import (
 // authority is whoever has taken over a CA that signs with "root": it makes what
 // it likes and has it signed.
 type authority struct {
-	h    *hsmd
-	key  crypto.Signer
-	cert *x509.Certificate
+	h       *hsmd
+	key     crypto.Signer
+	subject crypto.Signer // whom it certifies
+	cert    *x509.Certificate
 }
 
 func (h *hsmd) authority() *authority {
-	a := &authority{h: h, key: h.give("root", "P256")}
+	a := &authority{h: h, key: h.give("root", "P256"), subject: throwaway(h.t)}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Root"}, NotBefore: now, NotAfter: now.AddDate(9, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCRLSign, SubjectKeyId: []byte{1}}
 	a.cert = must[*x509.Certificate](h.t)(x509.ParseCertificate(must[[]byte](h.t)(x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key))))
@@ -54,7 +55,7 @@ func (a *authority) sign(message []byte) error {
 
 func (a *authority) issue(serial int64, cn string) error {
 	template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: cn}, NotBefore: now, NotAfter: now.AddDate(0, 0, 1)}
-	der := must[[]byte](a.h.t)(x509.CreateCertificate(rand.Reader, template, a.cert, a.key.Public(), a.key))
+	der := must[[]byte](a.h.t)(x509.CreateCertificate(rand.Reader, template, a.cert, a.subject.Public(), a.key))
 	return a.sign(must[*x509.Certificate](a.h.t)(x509.ParseCertificate(der)).RawTBSCertificate)
 }
 
