@@ -20,9 +20,10 @@ var mayImport = map[string][]string{
 	"wire":           nil,
 	"wire/unixsock":  nil,
 	"config":         nil,
+	"config/manual":  nil, // both programs' manual pages and completions
 	"config/systemd": nil, // what both daemons say to systemd
 
-	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config", "config/systemd"},
+	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config", "config/manual", "config/systemd"},
 	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval", "hsmd/auditlog", "hsmd/ledger", "hsmd/constraint"},
 	"hsmd/approval":    nil,
 	"hsmd/constraint":  {"config", "hsmd/tbs"},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"hsmd/awskms":      {"wire"},
 	"hsmd/backendtest": {"wire"},
 
-	"pkid":                    {"pkid/*", "config", "config/systemd", "wire"},
+	"pkid":                    {"pkid/*", "config", "config/manual", "config/systemd", "wire"},
 	"pkid/cli":                {"pkid/client", "pkid/store/snapshot", "pkid/vaultapi", "pkid/health"},
 	"pkid/health":             nil,
 	"pkid/client":             {"pkid/vaultapi"},
@@ -82,7 +83,7 @@ var homes = map[string][]string{
 	"github.com/zclconf/go-cty":       {"config"},
 	"github.com/cockroachdb/pebble":   {"pkid/store/pebblestore", "hsmd/ledger"},
 	"github.com/miekg/pkcs11":         {"hsmd/pkcs11"},
-	"github.com/urfave/cli":           {"hsmd", "pkid", "pkid/cli"},
+	"github.com/urfave/cli":           {"config/manual", "hsmd", "pkid", "pkid/cli"},
 	"github.com/fxamacker/cbor":       {"wire"},
 	"github.com/titanous/rocacheck":   {"pkid/goodkey"},
 	"github.com/go-jose/go-jose":      {"pkid/auth/jwt"},
@@ -93,7 +94,7 @@ var homes = map[string][]string{
 	"github.com/hashicorp/vault":      {},
 	"github.com/hashicorp/hcl":        {"pkid/policy"},
 	"github.com/rogpeppe/go-internal": {},
-	"github.com/coreos/go-systemd":    {"config/systemd"},
+	"github.com/coreos/go-systemd":    {"config/manual", "config/systemd"},
 	"github.com/aws":                  {"hsmd/awskms"},
 	"github.com/jackc/pgx":            {},
 	"golang.org/x/mod":                {"hsmd/auditlog"},
