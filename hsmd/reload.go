@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
@@ -26,9 +24,9 @@ func (h *hsmd) reloads(ctx context.Context, hangups <-chan os.Signal) {
 	for {
 		select {
 		case <-hangups:
-			notify(h.log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
+			h.systemd.Reloading()
 			h.reload(ctx)
-			notify(h.log, daemon.SdNotifyReady)
+			h.systemd.Ready()
 		case <-ctx.Done():
 			return
 		}

@@ -11,17 +11,16 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
 	"github.com/hsmpki/hsmpki/hsmd/worker"
-	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
 
 func serverCommand() *cli.Command {
@@ -65,6 +64,7 @@ func logger(from slog.Level) (*slog.Logger, *slog.LevelVar) {
 // goroutine, in reload.go.
 type hsmd struct {
 	log     *slog.Logger
+	systemd systemd.Manager
 	level   *slog.LevelVar
 	store   *managedkey.Store
 	kms     *managedkey.Library // AWS KMS
@@ -103,7 +103,7 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
 
-	h := &hsmd{log: log, level: level, store: store, kms: awsKMS(log), started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
+	h := &hsmd{log: log, systemd: systemd.Manager{Log: log}, level: level, store: store, kms: awsKMS(log), started: cfg, cfg: cfg, workers: worker.NewSupervisor(log)}
 	defer func() { h.workers.Close() }()
 	state, err := build(cfg, store.Records(), h.workers, h.kms, nil, nil)
 	if err != nil {
@@ -124,9 +124,15 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 		return err
 	}
 	log.Info("hsmd is ready", "version", version, "libraries", len(state.Libraries), "keys", len(state.Keys.All()), "clients", len(cfg.Clients))
-	notify(log, daemon.SdNotifyReady)
+	h.systemd.Ready()
 
-	var running sync.WaitGroup
+	// hsmd looks after itself until the last request is answered: systemd's
+	// watchdog need not know that it ends.
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	var running, watch sync.WaitGroup
+	defer watch.Wait()
+	defer unwatch()
+	watch.Go(func() { h.systemd.Watch(watching, h.check) })
 	for _, l := range listeners {
 		running.Go(func() {
 			if err := h.srv.Serve(ctx, l); err != nil {
@@ -136,7 +142,7 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	}
 	running.Go(func() { h.reloads(ctx, hangups) })
 	<-ctx.Done()
-	notify(log, daemon.SdNotifyStopping)
+	h.systemd.Stopping()
 	log.Info("hsmd ends: requests under way may finish")
 	running.Wait()
 	h.srv.Wait()
@@ -168,31 +174,4 @@ func openStore(cfg *config.HSMD, log *slog.Logger) (*managedkey.Store, error) {
 		}
 	}
 	return managedkey.Open(managedkey.Config{Dir: cfg.StateDir, Key: key, Log: log})
-}
-
-// listen opens all sockets, or none.
-func listen(configured []config.Listener) ([]*unixsock.Listener, error) {
-	var open []*unixsock.Listener
-	for _, c := range configured {
-		l, err := unixsock.Listen(socketOf(&c))
-		if err != nil {
-			for _, l := range open {
-				l.Close()
-			}
-			return nil, c.Place.Errorf("address", "listener: %v", err)
-		}
-		open = append(open, l)
-	}
-	return open, nil
-}
-
-func socketOf(c *config.Listener) unixsock.Config {
-	return unixsock.Config{Path: c.Address, Mode: c.SocketMode.Std(), User: c.SocketUser, Group: c.SocketGroup}
-}
-
-// notify tells systemd, where it started hsmd and wants to know.
-func notify(log *slog.Logger, state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("systemd could not be told", "state", state, "error", err)
-	}
 }

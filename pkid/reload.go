@@ -8,9 +8,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/pkid/api"
 	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/listen"
@@ -19,6 +18,7 @@ import (
 // pkid is the running daemon, as far as a reload changes it.
 type pkid struct {
 	log       *slog.Logger
+	systemd   systemd.Manager
 	level     *slog.LevelVar
 	started   *config.PKID // what only a restart changes is as it says
 	handler   *api.Handler
@@ -34,9 +34,9 @@ func (p *pkid) reloads(ctx context.Context, hangups <-chan os.Signal) {
 	for {
 		select {
 		case <-hangups:
-			notify(p.log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
+			p.systemd.Reloading()
 			p.reload()
-			notify(p.log, daemon.SdNotifyReady)
+			p.systemd.Ready()
 		case <-ctx.Done():
 			return
 		}

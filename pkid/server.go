@@ -12,12 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	ucli "github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/pkid/api"
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/cli"
@@ -144,21 +144,26 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
-	p := &pkid{log: log, level: level, started: cfg, handler: handler, blocked: blocked, listeners: listeners}
+	p := &pkid{log: log, systemd: systemd.Manager{Log: log}, level: level, started: cfg, handler: handler, blocked: blocked, listeners: listeners}
 	p.inForce = p.rules(cfg)
 	config.LogChanges(log, nil, p.inForce)
 
 	var background sync.WaitGroup
 	defer background.Wait()
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwatch()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	background.Go(func() { keys.Watch(ctx, watcher(table, log)) })
 
 	log.Info("pkid is ready", "version", version, "mounts", len(table.List()))
-	notify(log, daemon.SdNotifyReady)
+	p.systemd.Ready()
+	// pkid looks after itself until the last request is answered: systemd's
+	// watchdog need not know that it ends.
+	background.Go(func() { p.systemd.Watch(watching, watched(state)) })
+	background.Go(func() { <-ctx.Done(); p.systemd.Stopping() })
 	background.Go(func() { p.reloads(ctx, hangups) })
 	err = listeners.Serve(ctx, handler, grace)
-	notify(log, daemon.SdNotifyStopping)
 	log.Info("pkid ends")
 	return err
 }
@@ -171,11 +176,4 @@ func hardenProcess() error {
 		return err
 	}
 	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-}
-
-// notify tells systemd, where it started pkid and wants to know.
-func notify(log *slog.Logger, state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("systemd could not be told", "state", state, "error", err)
-	}
 }

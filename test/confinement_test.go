@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,16 +23,20 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// withoutLandlock, in the environment, makes the test program execute its
-// arguments as on a kernel that has no Landlock.
-const withoutLandlock = "HSMPKI_WITHOUT_LANDLOCK"
+// withoutCall, in the environment, is the number of a system call, without
+// which the test program executes its arguments.
+const withoutCall = "HSMPKI_WITHOUT_CALL"
 
-// executeWithoutLandlock has the kernel answer the first of Landlock's calls
-// with ENOSYS.
-func executeWithoutLandlock(args []string) error {
+// executeWithoutCall has the kernel answer a call with ENOSYS, as one that does
+// not know it.
+func executeWithoutCall(number string, args []string) error {
+	call, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return err
+	}
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_LANDLOCK_CREATE_RULESET, Jt: 0, Jf: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(call), Jt: 0, Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
@@ -106,7 +111,7 @@ func startWithoutLandlock(t *testing.T, h *daemon.HSMD) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, filepath.Join(daemon.Bin(t), "hsmd"), "server", "-config="+h.Config)
-	cmd.Env = append(os.Environ(), withoutLandlock+"=1")
+	cmd.Env = append(os.Environ(), withoutCall+"="+strconv.Itoa(unix.SYS_LANDLOCK_CREATE_RULESET))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -211,5 +216,53 @@ func TestOpenCryptokiConfined(t *testing.T) {
 	}
 	if _, err := wireClient(t, h.Socket).Test(t.Context(), &wire.TestRequest{Key: "rsa"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPathsWithoutOpenat2: paths do without the call that systemd takes from a
+// service with RestrictSUIDSGID=, and follow no link that was made since the
+// file was loaded.
+func TestPathsWithoutOpenat2(t *testing.T) {
+	token, folder := softhsm.New(t), filepath.Join(t.TempDir(), "folder")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h := daemon.NewHSMD(t, daemon.Library("softhsm", token.Library, map[string]string{"SOFTHSM2_CONF": token.Conf},
+		fmt.Sprintf("paths = [%q, %q]", token.Dir, folder)))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Via("/usr/bin/env", withoutCall+"="+strconv.Itoa(unix.SYS_OPENAT2), self)
+	h.Start()
+	ask := func() wire.LibraryStatus {
+		status, err := wireClient(t, h.Socket).Status(t.Context(), &wire.StatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Libraries[0]
+	}
+	if l := ask(); l.Fault != nil || len(l.Tokens) == 0 {
+		t.Errorf("%v, %d tokens", l.Fault.Err(), len(l.Tokens))
+	}
+	if err := os.Rename(folder, folder+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(folder+"-moved", folder); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range h.WorkerPIDs() {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := ask().Fault.Err()
+		if strings.Contains(fmt.Sprint(err), folder+" has become a symbolic link") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the library with a path that is a link now: %v", err)
+		}
 	}
 }

@@ -39,6 +39,21 @@ func (who person) become(t *testing.T, p *daemon.PKID) {
 	p.HTTP = &http.Client{Transport: transport}
 }
 
+// twoPeople are the policies of the tutorial's: one defines keys and says which
+// mount may use them, the other runs the CA.
+var twoPeople = map[string]string{
+	"keys": `path "sys/managed-keys/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+		path "sys/mounts/+/tune" {
+			capabilities       = ["update"]
+			allowed_parameters = { "allowed_managed_keys" = [] }
+		}`,
+	"ca": `path "sys/mounts/pki" {
+			capabilities      = ["create", "update"]
+			denied_parameters = { "config" = [] } # which may have allowed_managed_keys in it
+		}
+		path "pki/*" { capabilities = ["create", "read", "update", "delete", "list"] }`,
+}
+
 // TestTwoPeople walks through the tutorial as two people: one defines keys and
 // says which mount may use them, the other runs the CA. Neither can do the
 // other's work, nor read or change what they may do.
@@ -49,18 +64,7 @@ func TestTwoPeople(t *testing.T) {
 	p.PKID.Stop()
 	p.PKID = daemon.NewPKID(t, p.HSMD, root.peer(os.Getuid())+keeper.peer(keeper.uid)+operator.peer(operator.uid))
 	p.PKID.Start()
-	for name, text := range map[string]string{
-		"keys": `path "sys/managed-keys/*" { capabilities = ["create", "read", "update", "delete", "list"] }
-			path "sys/mounts/+/tune" {
-				capabilities       = ["update"]
-				allowed_parameters = { "allowed_managed_keys" = [] }
-			}`,
-		"ca": `path "sys/mounts/pki" {
-				capabilities      = ["create", "update"]
-				denied_parameters = { "config" = [] } # which may have allowed_managed_keys in it
-			}
-			path "pki/*" { capabilities = ["create", "read", "update", "delete", "list"] }`,
-	} {
+	for name, text := range twoPeople {
 		p.PKID.Must(t, "PUT", "sys/policies/acl/"+name, map[string]any{"policy": text})
 	}
 	learn := definition(p, "learn")

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -176,7 +177,7 @@ func (s *ruleset) allow(path string, access uint64) error {
 // when the configuration was loaded; one that came since is not, as it may be
 // the doing of a worker.
 func (s *ruleset) allowPath(path string) (isSocket bool, err error) {
-	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+	fd, err := openUnlinked(path)
 	if errors.Is(err, unix.ELOOP) {
 		return false, fmt.Errorf("%s has become a symbolic link", path)
 	}
@@ -186,6 +187,37 @@ func (s *ruleset) allowPath(path string) (isSocket bool, err error) {
 	defer unix.Close(fd)
 	kind, err := s.add(fd, path, s.handled&^notInPaths)
 	return kind == unix.S_IFSOCK, err
+}
+
+// openUnlinked opens a path, and fails with ELOOP at a symbolic link anywhere in
+// it. It goes step by step: openat2, which does that by itself, is taken away
+// from services that systemd keeps from making set-user-ID files
+// (RestrictSUIDSGID=).
+func openUnlinked(path string) (int, error) {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" {
+			continue
+		}
+		dir := fd
+		fd, err = unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		unix.Close(dir)
+		if err != nil {
+			return -1, err
+		}
+		var stat unix.Stat_t
+		if err = unix.Fstat(fd, &stat); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFLNK {
+			err = unix.ELOOP
+		}
+		if err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+	}
+	return fd, nil
 }
 
 func (s *ruleset) add(fd int, path string, access uint64) (kind uint32, err error) {

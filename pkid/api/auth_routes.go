@@ -13,8 +13,10 @@ import (
 // files that serve them.
 func authRoutes() map[string][]route {
 	return map[string][]route{
-		"approle": compile(approleRoutes),
-		"cert":    compile(certAuthRoutes),
+		"approle":    compile(approleRoutes),
+		"cert":       compile(certAuthRoutes),
+		"jwt":        compile(jwtRoutes),
+		"kubernetes": compile(kubernetesRoutes),
 	}
 }
 
@@ -25,14 +27,18 @@ func (h *Handler) mayRenew(r *request, t *token.Token) error {
 	if m == nil {
 		return nil
 	}
+	var name string
+	var gone bool
+	var err error
 	switch m.Type {
 	case "approle":
-		name := t.Meta["role_name"]
-		role, err := m.AppRole.Role(r.ctx, name)
-		if err == nil && role == nil {
-			err = vaultapi.BadRequest("role %q does not exist during renewal", name)
-		}
-		return err
+		name = t.Meta["role_name"]
+		role, failed := m.AppRole.Role(r.ctx, name)
+		gone, err = role == nil, failed
+	case "jwt", "kubernetes":
+		name = t.Meta["role"]
+		role, failed := m.JWT.Role(r.ctx, name)
+		gone, err = role == nil, failed
 	case "cert":
 		err := m.Cert.Renew(r.ctx, t, listen.IdentityOf(r.ctx).Certificates, addressOf(r.who.remote))
 		if refused, is := errors.AsType[*cert.Refusal](err); is {
@@ -40,5 +46,8 @@ func (h *Handler) mayRenew(r *request, t *token.Token) error {
 		}
 		return err
 	}
-	return nil
+	if err == nil && gone {
+		err = vaultapi.BadRequest("role %q does not exist during renewal", name)
+	}
+	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/auth/approle"
 	"github.com/hsmpki/hsmpki/pkid/auth/cert"
+	"github.com/hsmpki/hsmpki/pkid/auth/jwt"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
@@ -43,6 +44,7 @@ type living struct {
 
 	AppRole *approle.Method // nil unless of that type; as the others
 	Cert    *cert.Method
+	JWT     *jwt.Method // and of kubernetes
 }
 
 // Config are a mount's settings.

@@ -14,13 +14,14 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/auth/approle"
 	"github.com/hsmpki/hsmpki/pkid/auth/cert"
+	"github.com/hsmpki/hsmpki/pkid/auth/jwt"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
 // Types are the methods that can be enabled.
-var Types = []string{"approle", "cert"}
+var Types = []string{"approle", "cert", "jwt", "kubernetes"}
 
 // Settings are what a Table is made of.
 type Settings struct {
@@ -96,6 +97,8 @@ func (t *Table) open(m *Mount) {
 		m.AppRole = &approle.Method{Space: store.AuthOf(m.UUID), Store: t.cfg.Store, Now: t.cfg.Now}
 	case "cert":
 		m.Cert = &cert.Method{Space: store.AuthOf(m.UUID), Store: t.cfg.Store, Now: t.cfg.Now, Revoked: t.cfg.Revoked}
+	case "jwt", "kubernetes":
+		m.JWT = jwt.NewMethod(jwt.Settings{Store: t.cfg.Store, Space: store.AuthOf(m.UUID), Now: t.cfg.Now, Log: t.cfg.Log.With("path", "auth/"+m.Path)})
 	}
 }
 

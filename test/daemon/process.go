@@ -29,6 +29,7 @@ type process struct {
 	args  []string
 	via   []string // a command in front, that leads elsewhere
 	env   []string
+	files []*os.File // handed over, from descriptor 3 on
 	log   output
 	ready func() error // says why not yet
 
@@ -60,6 +61,7 @@ func (p *process) Launch() {
 	argv := slices.Concat(p.via, []string{filepath.Join(Bin(p.t), p.name)}, p.args)
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Env = append(os.Environ(), p.env...)
+	p.cmd.ExtraFiles = p.files
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	// The kernel ends the daemon if the test process is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

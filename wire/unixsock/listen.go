@@ -49,6 +49,19 @@ func Listen(cfg Config) (*Listener, error) {
 	return l, nil
 }
 
+// Inherit takes over a socket that another process, systemd, has made at
+// cfg.Path and listens on. Who may connect is what cfg says, or it is refused:
+// its mode has to be cfg's; its owner and group cfg's too, or, where cfg has
+// none, this process's or root's. The socket file stays when it is closed. The
+// listener has a copy of the descriptor; file stays the caller's.
+func Inherit(cfg Config, file *os.File) (*Listener, error) {
+	l, err := inherit(cfg, file)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s, made elsewhere: %w", cfg.Path, err)
+	}
+	return l, nil
+}
+
 // MayConnect reports whether a user with these groups may connect to the socket,
 // as far as its mode and owner say.
 func (c Config) MayConnect(uid uint32, groups []uint32) (bool, error) {

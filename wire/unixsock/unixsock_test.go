@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -156,4 +157,47 @@ func accepted(t *testing.T, l net.Listener) unixsock.Peer {
 		t.Fatal(err)
 	}
 	return peer
+}
+
+func TestInheritTakesWhatIsConfiguredOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	made, err := unixsock.Listen(unixsock.Config{Path: path, Mode: 0o660})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.Close()
+	file, err := made.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	stranger := strconv.Itoa(os.Getuid() + 1)
+	for _, c := range []struct {
+		cfg  unixsock.Config
+		says string
+	}{
+		{unixsock.Config{Path: path, Mode: 0o660}, ""},
+		{unixsock.Config{Path: path, Mode: 0o660, User: strconv.Itoa(os.Getuid()), Group: strconv.Itoa(os.Getgid())}, ""},
+		{unixsock.Config{Path: path}, "its mode is 0660 and should be 0600"},
+		{unixsock.Config{Path: path, Mode: 0o666}, "its mode is 0660 and should be 0666"},
+		{unixsock.Config{Path: path, Mode: 0o660, User: stranger}, "its owner is user"},
+		{unixsock.Config{Path: path, Mode: 0o660, Group: stranger}, "its group is"},
+		{unixsock.Config{Path: filepath.Dir(path), Mode: 0o700}, "no socket"},
+		{unixsock.Config{Path: path + "x", Mode: 0o660}, "no such file"},
+	} {
+		l, err := unixsock.Inherit(c.cfg, file)
+		switch {
+		case c.says == "" && err != nil, c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%+v: %v, want %q", c.cfg, err, c.says)
+		}
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("the file does not outlive the listener: %v", err)
+		}
+	}
 }

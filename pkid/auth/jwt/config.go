@@ -32,6 +32,10 @@ type Config struct {
 	JWKSCAPEM          string `json:"jwks_ca_pem,omitempty"` // whom to trust at JWKSURL; "": the system's
 	OIDCDiscoveryCAPEM string `json:"oidc_discovery_ca_pem,omitempty"`
 
+	// KubernetesHost is the cluster's, to be shown; JWKSURL is below it, unless
+	// there are keys in ValidationPubkeys.
+	KubernetesHost string `json:"kubernetes_host,omitempty"`
+
 	BoundIssuer   string   `json:"bound_issuer,omitempty"`
 	SupportedAlgs []string `json:"jwt_supported_algs,omitempty"` // none: Algorithms
 	DefaultRole   string   `json:"default_role,omitempty"`
@@ -41,16 +45,16 @@ type Config struct {
 func ConfigFromParams(p *vaultapi.Params) (*Config, error) {
 	c := &Config{
 		JWKSURL: p.String("jwks_url"), JWKSCAPEM: p.String("jwks_ca_pem"), JWKS: p.String("jwks"),
-		OIDCDiscoveryURL: strings.TrimRight(p.String("oidc_discovery_url"), "/"), OIDCDiscoveryCAPEM: p.String("oidc_discovery_ca_pem"),
+		OIDCDiscoveryURL: p.String("oidc_discovery_url"), OIDCDiscoveryCAPEM: p.String("oidc_discovery_ca_pem"),
 		ValidationPubkeys: p.StringList("jwt_validation_pubkeys"), BoundIssuer: p.String("bound_issuer"),
 		SupportedAlgs: p.StringList("jwt_supported_algs"), DefaultRole: strings.ToLower(p.String("default_role")),
 	}
 	for _, browser := range []string{"oidc_client_id", "oidc_client_secret", "oidc_response_mode", "oidc_response_types"} {
-		if p.Has(browser) {
+		if len(p.StringList(browser)) > 0 {
 			return nil, vaultapi.BadRequest("%s: logging in with a browser is not offered; roles are of type jwt", browser)
 		}
 	}
-	if p.Has("jwks_pairs") {
+	if len(p.Objects("jwks_pairs")) > 0 {
 		return nil, vaultapi.BadRequest("jwks_pairs: one JWKS URL is taken; mount the method once for each")
 	}
 	if err := p.Err(); err != nil {
@@ -118,8 +122,12 @@ func (c *Config) keySource(log *slog.Logger, now func() time.Time) (keySource, e
 	if err := checkURL(c.OIDCDiscoveryURL); err != nil {
 		return nil, fmt.Errorf("oidc_discovery_url: %w", err)
 	}
-	return newFetchedKeys("", c.OIDCDiscoveryURL, c.OIDCDiscoveryCAPEM, log, now)
+	return newFetchedKeys("", c.discovered(), c.OIDCDiscoveryCAPEM, log, now)
 }
+
+// discovered is the issuer that says itself where its keys are, "" if none is
+// asked; with a slash at the end it is the same one.
+func (c *Config) discovered() string { return strings.TrimRight(c.OIDCDiscoveryURL, "/") }
 
 // checkURL lets nobody read or replace the keys on their way.
 func checkURL(text string) error {

@@ -51,7 +51,7 @@ func NewVerifier(cfg *Config, log *slog.Logger, now func() time.Time) (*Verifier
 	case cfg.BoundIssuer != "":
 		v.issuers = []string{cfg.BoundIssuer}
 	case cfg.OIDCDiscoveryURL != "":
-		v.issuers = []string{cfg.OIDCDiscoveryURL, cfg.OIDCDiscoveryURL + "/"}
+		v.issuers = []string{cfg.discovered(), cfg.discovered() + "/"}
 	}
 	names := cfg.SupportedAlgs
 	if len(names) == 0 {

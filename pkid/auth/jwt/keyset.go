@@ -27,6 +27,9 @@ const (
 	retryAfter = time.Minute
 )
 
+// ErrNoKeys is that keys have to be fetched and cannot be: another try may help.
+var ErrNoKeys = errors.New("the keys for tokens cannot be fetched")
+
 // parseKeySet reads a JSON Web Key Set (RFC 7517) and drops what cannot verify a
 // token: keys of other kinds, for encryption, too short, secret, or private.
 func parseKeySet(raw []byte) ([]jose.JSONWebKey, error) {
@@ -81,6 +84,7 @@ type fetchedKeys struct {
 	keys   []jose.JSONWebKey
 	got    time.Time     // when
 	tried  time.Time     // when the last fetch began
+	failed error         // how that ended
 	flight chan struct{} // closed when the fetch under way has ended; nil: there is none
 }
 
@@ -98,7 +102,7 @@ func (f *fetchedKeys) find(ctx context.Context, kid string) ([]jose.JSONWebKey, 
 		keys, age = f.have(kid)
 	}
 	if age >= usableFor {
-		return nil, errors.New("the keys cannot be fetched")
+		return nil, f.noKeys()
 	}
 	return keys, nil
 }
@@ -108,6 +112,15 @@ func (f *fetchedKeys) have(kid string) ([]jose.JSONWebKey, time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return matching(f.keys, kid), f.now().Sub(f.got)
+}
+
+func (f *fetchedKeys) noKeys() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failed == nil {
+		return ErrNoKeys
+	}
+	return fmt.Errorf("%w: %w", ErrNoKeys, f.failed)
 }
 
 // start joins the fetch under way or begins one; nil, if the last is too young.
@@ -131,6 +144,7 @@ func (f *fetchedKeys) refresh() {
 	keys, err := f.fetch(ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.failed = err
 	if err == nil {
 		f.keys, f.got = keys, f.now()
 	} else {

@@ -35,8 +35,8 @@ const (
 	matchGlob   = "glob"
 )
 
-// browserOnly are fields of roles of type oidc.
-var browserOnly = []string{"allowed_redirect_uris", "oidc_scopes", "max_age"}
+// browserOnly are fields of roles of type oidc, which Terraform sends empty.
+var browserOnly = []string{"allowed_redirect_uris", "oidc_scopes"}
 
 // Apply overwrites the fields that are given, as Vault's write does, and checks
 // the result.
@@ -45,9 +45,12 @@ func (r *Role) Apply(p *vaultapi.Params) error {
 		return vaultapi.BadRequest("role_type=%q: logging in with a browser is not offered; roles are of type jwt", kind)
 	}
 	for _, name := range browserOnly {
-		if p.Has(name) {
+		if len(p.StringList(name)) > 0 {
 			return vaultapi.BadRequest("%s: logging in with a browser is not offered", name)
 		}
+	}
+	if p.Duration("max_age", 0) != 0 {
+		return vaultapi.BadRequest("max_age: logging in with a browser is not offered")
 	}
 	if p.Has("groups_claim") {
 		return vaultapi.BadRequest("groups_claim: there are no identity groups here; bind a role to the groups by bound_claims and give it policies")

@@ -174,3 +174,37 @@ func TestRoleIsWrittenOver(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestWhatTerraformSends has all the fields of Terraform's resources, of which
+// those that a plan does not set are sent empty.
+func TestWhatTerraformSends(t *testing.T) {
+	r := role(t, `{"role_type":"jwt","bound_audiences":["pkid"],"user_claim":"sub","user_claim_json_pointer":false,"allowed_redirect_uris":[],
+		"bound_subject":"","oidc_scopes":[],"bound_claims_type":"string","bound_claims":{"ref":["main"]},"claim_mappings":{},"groups_claim":"",
+		"clock_skew_leeway":0,"expiration_leeway":0,"not_before_leeway":0,"verbose_oidc_logging":false,"max_age":0,"token_policies":[],
+		"token_ttl":0,"token_max_ttl":0,"token_explicit_max_ttl":0,"token_period":0,"token_num_uses":0,"token_bound_cidrs":[],"token_type":"default","token_no_default_policy":false}`)
+	if _, err := r.Admit(claimsOf(t, `{"exp":`+at(60)+`,"iat":`+at(-1)+`,"aud":"pkid","sub":"x","ref":"main"}`), now); err != nil {
+		t.Error(err)
+	}
+	cfg, err := jwt.ConfigFromParams(vaultapi.NewParams(map[string]any{
+		"jwks": "", "jwks_url": "https://ci.example.com/keys", "jwks_ca_pem": "", "jwks_pairs": []any{}, "oidc_discovery_url": "", "oidc_discovery_ca_pem": "",
+		"oidc_client_id": "", "oidc_client_secret": "", "oidc_response_mode": "", "oidc_response_types": []any{}, "jwt_validation_pubkeys": []any{},
+		"bound_issuer": "ci", "jwt_supported_algs": []any{}, "default_role": "",
+	}))
+	if err != nil || cfg.JWKSURL != "https://ci.example.com/keys" {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+	cfg = configure(t, map[string]any{"oidc_discovery_url": "https://ci.example.com/"})
+	if shown := cfg.Show(); shown["oidc_discovery_url"] != "https://ci.example.com/" {
+		t.Errorf("oidc_discovery_url reads %q", shown["oidc_discovery_url"])
+	}
+	kubernetes, err := jwt.KubernetesConfigFromParams(vaultapi.NewParams(map[string]any{
+		"kubernetes_host": "https://k.example.com", "kubernetes_ca_cert": "", "token_reviewer_jwt": "", "pem_keys": []any{ecSigner.pem(t)}, "issuer": "",
+		"disable_iss_validation": true, "disable_local_ca_jwt": true, "use_annotations_as_alias_metadata": false,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := kubernetes.ShowKubernetes(); shown["kubernetes_host"] != "https://k.example.com" {
+		t.Errorf("kubernetes_host reads %q, so each plan would write it again", shown["kubernetes_host"])
+	}
+}
