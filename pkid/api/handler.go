@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/listen"
@@ -78,7 +80,8 @@ type Handler struct {
 	started  time.Time
 	settings atomic.Pointer[Settings]
 	signing  signing
-	polling  sync.Mutex // one poll of what waits for approval at a time
+	refusals *rate.Limiter // of what the log is told of refused logins
+	polling  sync.Mutex    // one poll of what waits for approval at a time
 }
 
 // New makes a Handler.
@@ -90,11 +93,12 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Now = time.Now
 	}
 	h := &Handler{
-		Config:  cfg,
-		sys:     compile(sysRoutes()),
-		pki:     compile(pkiRoutes()),
-		auth:    authRoutes(),
-		started: cfg.Now(),
+		Config:   cfg,
+		sys:      compile(sysRoutes()),
+		pki:      compile(pkiRoutes()),
+		auth:     authRoutes(),
+		started:  cfg.Now(),
+		refusals: rate.NewLimiter(rate.Every(refusalsEach), refusalsFirst),
 	}
 	h.Change(cfg.Settings)
 	return h, nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"log/slog"
 	"maps"
 	"time"
 
@@ -172,9 +173,20 @@ func (h *Handler) logIn(r *request, spec token.Spec) (*answer, error) {
 	return authAnswer(t), nil
 }
 
+// The refused logins that are told of at level info: a stranger can make as many
+// as he likes, and must not fill the log. The others are at level debug.
+const (
+	refusalsEach  = time.Second
+	refusalsFirst = 100
+)
+
 // refuseLogin says little to whoever may be guessing, the same whatever was
 // wrong, and the reason to the log.
 func (h *Handler) refuseLogin(r *request, said string, reason error) (*answer, error) {
-	h.Log.Info("a login was refused", "request_id", r.id, "path", r.path, "peer", r.who.remote, "reason", shortened(reason.Error()))
+	level := slog.LevelDebug
+	if h.refusals.Allow() {
+		level = slog.LevelInfo
+	}
+	h.Log.Log(r.ctx, level, "a login was refused", "request_id", r.id, "path", r.path, "peer", r.who.remote, "reason", shortened(reason.Error()))
 	return nil, vaultapi.BadRequest("%s", said)
 }

@@ -42,7 +42,7 @@ type Table struct {
 	list atomic.Pointer[[]*Mount] // in order of path
 
 	changing sync.Mutex
-	leaving  map[string]string // UUID to path of what is disabled and not yet done with; under changing
+	leaving  map[string]*departure // by UUID; under changing
 
 	ctx     context.Context // of what is done in the background
 	cancel  context.CancelFunc
@@ -52,10 +52,12 @@ type Table struct {
 // Open reads the table and goes on with revoking and deleting what belonged to
 // mounts that were disabled.
 func Open(ctx context.Context, cfg Settings) (*Table, error) {
-	t := &Table{cfg: cfg, leaving: map[string]string{}}
+	t := &Table{cfg: cfg, leaving: map[string]*departure{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	var list []*Mount
+	left := map[string]string{}
 	err := cfg.Store.View(ctx, func(r store.Reader) error {
+		list = nil
 		start, end := store.AuthMounts()
 		err := r.Scan(start, end, func(_, value []byte) error {
 			m := new(Mount)
@@ -67,7 +69,7 @@ func Open(ctx context.Context, cfg Settings) (*Table, error) {
 		}
 		start, end = store.AllAuthDisabled()
 		return r.Scan(start, end, func(key, path []byte) error {
-			t.leaving[string(key[len(start):])] = string(path)
+			left[string(key[len(start):])] = string(path)
 			return nil
 		})
 	})
@@ -79,8 +81,10 @@ func Open(ctx context.Context, cfg Settings) (*Table, error) {
 	}
 	t.publish(list)
 	t.working.Go(t.tidy)
-	for id, path := range t.leaving {
-		t.working.Go(func() { _ = t.leave(t.ctx, id, path) })
+	t.changing.Lock()
+	defer t.changing.Unlock()
+	for id, path := range left {
+		t.depart(id, path, nil)
 	}
 	return t, nil
 }
@@ -193,8 +197,8 @@ func (t *Table) free(path string) error {
 		}
 	}
 	for _, other := range t.leaving {
-		if overlaps(other) {
-			return vaultapi.BadRequest("auth/%s is being disabled; try again when its tokens are revoked", other)
+		if overlaps(other.path) {
+			return vaultapi.BadRequest("auth/%s is being disabled; try again when its tokens are revoked", other.path)
 		}
 	}
 	return nil

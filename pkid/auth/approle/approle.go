@@ -100,8 +100,9 @@ func (m *Method) WriteRole(ctx context.Context, name string, p *vaultapi.Params,
 			case !errors.Is(err, store.ErrNotFound):
 				return err
 			}
+			err = errors.Join(tx.Delete(m.Space.RoleID(before)), tx.Put(m.Space.RoleID(role.RoleID), []byte(name)))
 		}
-		return errors.Join(tx.Delete(m.Space.RoleID(before)), tx.Put(m.Space.RoleID(role.RoleID), []byte(name)), put(tx, m.Space.Role(name), role))
+		return errors.Join(err, put(tx, m.Space.Role(name), role))
 	})
 }
 
