@@ -27,18 +27,13 @@ func (h *Handler) mayRenew(r *request, t *token.Token) error {
 	if m == nil {
 		return nil
 	}
-	var name string
-	var gone bool
-	var err error
 	switch m.Type {
 	case "approle":
-		name = t.Meta["role_name"]
-		role, failed := m.AppRole.Role(r.ctx, name)
-		gone, err = role == nil, failed
+		role, err := m.AppRole.Role(r.ctx, t.Meta["role_name"])
+		return underRole(t.Meta["role_name"], role != nil, err)
 	case "jwt", "kubernetes":
-		name = t.Meta["role"]
-		role, failed := m.JWT.Role(r.ctx, name)
-		gone, err = role == nil, failed
+		role, err := m.JWT.Role(r.ctx, t.Meta["role"])
+		return underRole(t.Meta["role"], role != nil, err)
 	case "cert":
 		err := m.Cert.Renew(r.ctx, t, listen.IdentityOf(r.ctx).Certificates, addressOf(r.who.remote))
 		if refused, is := errors.AsType[*cert.Refusal](err); is {
@@ -46,8 +41,13 @@ func (h *Handler) mayRenew(r *request, t *token.Token) error {
 		}
 		return err
 	}
-	if err == nil && gone {
-		err = vaultapi.BadRequest("role %q does not exist during renewal", name)
+	return nil
+}
+
+// underRole refuses where the role is gone.
+func underRole(name string, is bool, err error) error {
+	if err == nil && !is {
+		return vaultapi.BadRequest("role %q does not exist during renewal", name)
 	}
 	return err
 }
