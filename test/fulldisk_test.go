@@ -33,6 +33,7 @@ func TestCase57_FullDisk(t *testing.T) {
 	t.Run("floor", fullDiskFloor)
 	t.Run("during commits", fullDiskDuringCommits)
 	t.Run("log of signatures", fullDiskAudit)
+	t.Run("log of requests", fullDiskRequestLog)
 }
 
 func inOwnMounts(t *testing.T) {
