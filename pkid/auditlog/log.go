@@ -63,7 +63,10 @@ func Open(cfg Config) (*Log, error) {
 func newRound() *round { return &round{done: make(chan struct{})} }
 
 // Line is a line that was written.
-type Line struct{ round *round }
+type Line struct {
+	log   *Log
+	round *round
+}
 
 // Append writes a line. From then on it outlives pkid; what outlives the machine
 // is told by Wait. A line that could not be written whole is taken back.
@@ -87,11 +90,7 @@ func (l *Log) Append(e *Entry) (Line, error) {
 		return Line{}, fmt.Errorf("the audit log cannot be written: %w", err)
 	}
 	l.torn = false
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-	return Line{round: l.next}, nil
+	return Line{log: l, round: l.next}, nil
 }
 
 // takeBack cuts off the n octets that were written last. The size is asked for
@@ -106,16 +105,31 @@ func (l *Log) takeBack(n int) bool {
 }
 
 // Wait waits until the line is on the disk. Where the sync failed, whether it is
-// there is not known.
+// there is not known. Nothing is synced before somebody waits: one sync does for
+// both lines of a request.
 func (w Line) Wait(ctx context.Context) error {
 	if w.round == nil {
 		return nil
 	}
+	w.log.want(w.round)
 	select {
 	case <-w.round.done:
 		return w.round.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// want has a round synced that is not yet.
+func (l *Log) want(r *round) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || r != l.next {
+		return // it is, or Close does it
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
