@@ -21,15 +21,15 @@ TOOLS           := $(CURDIR)/bin/tools
 staticcheck     := $(TOOLS)/$(STATICCHECK)/staticcheck
 consul-template := $(TOOLS)/$(CONSUL_TEMPLATE)/consul-template
 nfpm            := $(TOOLS)/$(NFPM)/nfpm
+promtool        := $(TOOLS)/promtool
 
 # Where make install puts things, and of which daemon.
 PREFIX  ?= /usr/local
 DESTDIR ?=
 DAEMONS ?= hsmd pkid
 
-# Of packages: pkid/main.go and hsmd/main.go have the programs' own.
+# Of both packages: pkid is released with hsmd.
 VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' hsmd/main.go)
-promtool        := $(TOOLS)/promtool
 
 # A Go older than go.mod asks for fetches the toolchain that go.mod names, also
 # where its distribution has switched that off.

@@ -14,7 +14,7 @@ case ${1:-} in
 build) needs=("${build[@]}") ;;
 demo) needs=("${demo[@]}") ;;
 test) needs=("${tests[@]}") ;;
-packages) needs=("${build[@]}" debootstrap=debootstrap systemd-nspawn=systemd-container) ;;
+packages) needs=("${build[@]}" debootstrap=debootstrap rpm=rpm systemd-nspawn=systemd-container) ;;
 *) echo "usage: $0 build|demo|test|packages" >&2 && exit 1 ;;
 esac
 

@@ -12,9 +12,8 @@ issue() { as_pkid pkid write -field=serial_number pki/issue/example-com common_n
 echo "-- a token, its PIN encrypted for this machine, and hsmd's file"
 mkdir -p /etc/systemd/system/hsmd.service.d /etc/credstore.encrypted
 cp /usr/share/doc/hsmd/drop-ins/{softhsm,credentials}.conf /etc/systemd/system/hsmd.service.d/
-systemd-creds setup
-printf 1234 | systemd-creds encrypt --with-key=host --name=ca-pin - /etc/credstore.encrypted/hsmd.ca-pin
-head -c 32 /dev/urandom | base64 | systemd-creds encrypt --with-key=host --name=state-key - /etc/credstore.encrypted/hsmd.state-key
+printf 1234 | systemd-creds encrypt --name=ca-pin - /etc/credstore.encrypted/hsmd.ca-pin
+head -c 32 /dev/urandom | base64 | systemd-creds encrypt --name=state-key - /etc/credstore.encrypted/hsmd.state-key
 runuser -u hsmd -g softhsm -- softhsm2-util --init-token --free --label ca --pin 1234 --so-pin 5678 >/dev/null
 # The blocks that are comments in the file as shipped.
 sed -i -e 's/^# \(state_key\)/\1/' -e '/^# kms_library/,$s/^# \{0,1\}//' /etc/hsmd/hsmd.hcl

@@ -32,7 +32,25 @@ debootstrap --variant=minbase --include=systemd-sysv,dbus,softhsm2 "$VERSION_COD
 	{ tail "$work/debootstrap" && exit 1; }
 cp -r "$work/before" "$work/now" test/packages/inside.sh "$root/root/"
 
-echo "== installed without a systemd that runs"
+echo "== the .rpm, installed, upgraded and removed without a systemd that runs"
+cp -a "$root" "$work/rpm"
+in_rpm() { rpm --root "$work/rpm" --nodeps "$@" 2>>"$work/rpm-said" || { cat "$work/rpm-said" && exit 1; }; }
+now=(bin/packages/{hsmd,pkid}-"$version"-*.rpm)
+in_rpm -i "${now[@]}"
+test "$(chroot "$work/rpm" stat -c %U:%G:%a /etc/hsmd/hsmd.hcl)" = root:hsmd:640
+mkdir -p "$work/rpm/var/lib/hsmd"
+echo "# ours" >>"$work/rpm/etc/hsmd/hsmd.hcl"
+chroot "$work/rpm" systemctl --quiet enable hsmd.socket hsmd pkid
+in_rpm -U --force "${now[@]}"
+test "$(chroot "$work/rpm" systemctl is-enabled hsmd)" = enabled
+in_rpm -e pkid hsmd
+test ! -e "$work/rpm/usr/bin/hsmd"
+test ! -e "$work/rpm/etc/systemd/system/sockets.target.wants/hsmd.socket"
+tail -n1 "$work/rpm/etc/hsmd/hsmd.hcl.rpmsave" | grep -qx "# ours"
+test -d "$work/rpm/var/lib/hsmd"
+rm -rf "$work/rpm"
+
+echo "== the .deb, installed without a systemd that runs"
 in_root() { chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"; }
 in_root sh -c 'dpkg -i /root/before/*.deb' >/dev/null
 in_root sh -c 'id hsmd && id pkid && stat -c "%U:%G %a %n" /etc/hsmd/hsmd.hcl /etc/pkid/pkid.hcl'
