@@ -5,10 +5,14 @@
 # make soak     ten minutes of faults under load, or as long as SOAK says
 # make fuzz     each fuzz target for FUZZTIME
 # make bench    signatures and certificates a second
+# make install  programs, manual pages, completions, units, under DESTDIR and PREFIX
+# make packages .deb and .rpm of both, in bin/packages
+# make test-packages  their life on a Debian that boots in a folder (as root)
 # make clean    removes bin and run
 
 STATICCHECK     := v0.8.2
 CONSUL_TEMPLATE := v0.41.1
+NFPM            := v2.45.2
 FUZZTIME        ?= 30s
 SOAK            ?= 10m
 
@@ -16,6 +20,15 @@ SOAK            ?= 10m
 TOOLS           := $(CURDIR)/bin/tools
 staticcheck     := $(TOOLS)/$(STATICCHECK)/staticcheck
 consul-template := $(TOOLS)/$(CONSUL_TEMPLATE)/consul-template
+nfpm            := $(TOOLS)/$(NFPM)/nfpm
+
+# Where make install puts things, and of which daemon.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+DAEMONS ?= hsmd pkid
+
+# Of packages: pkid/main.go and hsmd/main.go have the programs' own.
+VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' hsmd/main.go)
 promtool        := $(TOOLS)/promtool
 
 # A Go older than go.mod asks for fetches the toolchain that go.mod names, also
@@ -29,7 +42,7 @@ endif
 # goroutines of their own. Building Pebble for it is the dear part.
 RACE := ./wire/... ./config ./hsmd/... ./pkid/hsm ./pkid/listen ./pkid/ca ./pkid/crl ./pkid/ocsp ./pkid/tidy ./pkid/mounts ./pkid/api ./pkid/store/...
 
-.PHONY: build check test soak demo up down fuzz bench clean install-build install-demo install-test
+.PHONY: build check test test-packages soak demo up down fuzz bench install packages clean install-build install-demo install-test install-packages
 
 build: install-build
 	go build -o bin/ ./hsmd ./pkid
@@ -68,10 +81,47 @@ fuzz:
 bench: install-test build
 	HSMPKI_BIN=$(CURDIR)/bin go test -run '^$$' -bench . -benchtime 3s -timeout 30m ./test/bench/...
 
+install: build
+	@set -e; for d in $(DAEMONS); do \
+		at="$(DESTDIR)$(PREFIX)"; \
+		put() { install -D -m 0644 "$$1" "$$2"; }; \
+		install -D -m 0755 bin/$$d "$$at/bin/$$d"; \
+		mkdir -p bin/manual; \
+		for kind in man bash zsh fish; do bin/$$d manual $$kind >bin/manual/$$d.$$kind; done; \
+		put bin/manual/$$d.man "$$at/share/man/man8/$$d.8"; \
+		put bin/manual/$$d.bash "$$at/share/bash-completion/completions/$$d"; \
+		put bin/manual/$$d.zsh "$$at/share/zsh/site-functions/_$$d"; \
+		put bin/manual/$$d.fish "$$at/share/fish/vendor_completions.d/$$d.fish"; \
+		put $$d/systemd/$$d-sysusers.conf "$$at/lib/sysusers.d/$$d.conf"; \
+		put $$d/package/$$d.hcl "$$at/share/doc/$$d/$$d.hcl"; \
+		put LICENSE "$$at/share/doc/$$d/copyright"; \
+		for f in $$d/systemd/drop-ins/*.conf; do put $$f "$$at/share/doc/$$d/drop-ins/$${f##*/}"; done; \
+		for f in $$d/systemd/$$d.service $$d/systemd/$$d.socket; do \
+			if [ -e $$f ]; then \
+				put $$f "$$at/lib/systemd/system/$${f##*/}"; \
+				sed -i "s#/usr/bin/$$d#$(PREFIX)/bin/$$d#" "$$at/lib/systemd/system/$${f##*/}"; \
+			fi; \
+		done; \
+	done
+
+packages: build $(nfpm)
+	@set -e; rm -rf bin/stage; mkdir -p bin/packages; for d in hsmd pkid; do \
+		$(MAKE) --no-print-directory install DAEMONS=$$d DESTDIR=bin/stage/$$d PREFIX=/usr; \
+		for script in hsmd/package/*.sh; do sed "s/PROGRAM/$$d/g" $$script >bin/stage/$$d/$${script##*/}; done; \
+		for kind in deb rpm; do \
+			ARCH=$$(go env GOARCH) VERSION=$(VERSION) $(nfpm) package --config $$d/package/nfpm.yaml --packager $$kind --target bin/packages; \
+		done; \
+	done
+
+# A Debian is made in a folder, and booted: needs root, systemd-nspawn and a
+# mirror of packages.
+test-packages: install-packages
+	test/packages/life.sh
+
 clean: down
 	rm -rf bin run
 
-install-build install-demo install-test:
+install-build install-demo install-test install-packages:
 	@test/demo/install.sh $(@:install-%=%)
 
 $(staticcheck):
@@ -83,3 +133,6 @@ $(consul-template):
 # Out of Debian's package, without installing the server that is in it too.
 $(promtool):
 	mkdir -p $(@D) && test/demo/promtool.sh $@
+
+$(nfpm):
+	GOTOOLCHAIN=$$(go env GOVERSION) GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM)

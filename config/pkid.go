@@ -38,6 +38,11 @@ type PKID struct {
 	// and on SIGHUP. Default: none.
 	BlockedKeys []string
 
+	// AuditLog (audit_log) is the absolute path of the log of requests, each of
+	// which is in it before it is acted on; without the log nothing is done. It is
+	// opened anew on SIGHUP. Default: none is kept.
+	AuditLog string
+
 	// LogLevel (log_level) is debug, info, warn or error. Default: info.
 	LogLevel slog.Level
 
@@ -104,6 +109,7 @@ func (c *PKID) fields(b *block) {
 	b.blocks("peer", []string{"user"}, func(b *block) { c.Peers = append(c.Peers, readPeer(b)) })
 	b.str("api_addr", &c.APIAddr)
 	b.list("blocked_keys", &c.BlockedKeys)
+	b.str("audit_log", &c.AuditLog)
 	b.level("log_level", &c.LogLevel)
 }
 

@@ -96,6 +96,7 @@ func loopback(host string) bool {
 func (c *PKID) validate(src *source) {
 	check := checker{src}
 	check.absolute(c.Storage.Place, "path", c.Storage.Path)
+	check.absolute(c.Place, "audit_log", c.AuditLog)
 	check.socket(c.HSMD.Place, c.HSMD.Address)
 	check.listeners(c.Listeners, "unix", "tcp")
 	seen := make(map[string]Place)

@@ -29,13 +29,13 @@ func checkCommand() *cli.Command {
 		Description: "Prints every fault with its line, and exits 1 if there is one; then warnings, the rules that follow\n" +
 			"from the file, and which tokens the libraries show (without logging in to any). It reads the PINs,\n" +
 			"so run it as the user that hsmd runs as.",
-		Flags: []cli.Flag{configFlag},
+		Flags: []cli.Flag{configFlag, &cli.BoolFlag{Name: "exposure", Usage: "say instead, of each key, the worst that whoever takes a client over could have signed"}},
 		Action: func(c *cli.Context) error {
 			path, err := configPath(c)
 			if err != nil {
 				return err
 			}
-			return check(c.Context, path, c.App.Writer, c.App.ErrWriter)
+			return check(c.Context, path, c.Bool("exposure"), c.App.Writer, c.App.ErrWriter)
 		},
 	}
 }
@@ -43,7 +43,7 @@ func checkCommand() *cli.Command {
 // checkTimeout bounds how long libraries are waited for.
 const checkTimeout = 20 * time.Second
 
-func check(ctx context.Context, path string, out, errOut io.Writer) error {
+func check(ctx context.Context, path string, exposed bool, out, errOut io.Writer) error {
 	cfg, err := config.LoadHSMD(path)
 	if err != nil {
 		return fail("%v", err)
@@ -60,6 +60,10 @@ func check(ctx context.Context, path string, out, errOut io.Writer) error {
 	}
 	if !cfg.StateKey.IsSet() {
 		fmt.Fprintf(errOut, "warning: %s: state_key is not set: a key will lie in state_dir beside what it encrypts, and guard copies of a file, not of the folder\n", cfg.Place.File())
+	}
+	if exposed {
+		showExposure(out, cfg, state)
+		return nil
 	}
 	summarise(out, cfg, state)
 

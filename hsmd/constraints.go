@@ -59,19 +59,27 @@ func constraintsOf(cfg *config.HSMD) (*server.Constraints, error) {
 }
 
 func newSet(b *block) (*constraint.Set, error) {
-	var issuers []*x509.Certificate
-	for _, reference := range b.Issuer {
-		certs, err := readCertificates(strings.TrimPrefix(reference, "file:"))
-		if err != nil {
-			return nil, b.Place.Errorf("issuer", "issuer: %v", err)
-		}
-		issuers = append(issuers, certs...)
+	issuers, err := b.issuers()
+	if err != nil {
+		return nil, b.Place.Errorf("issuer", "issuer: %v", err)
 	}
 	name := b.name
 	if name == "" {
 		name = "wire_keys"
 	}
 	return constraint.New(name, b.Constraint, issuers)
+}
+
+// issuers reads the files of issuer.
+func (b *block) issuers() (all []*x509.Certificate, err error) {
+	for _, reference := range b.Issuer {
+		certs, err := readCertificates(strings.TrimPrefix(reference, "file:"))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, certs...)
+	}
+	return all, nil
 }
 
 // readCertificates reads a file of certificates in PEM.
@@ -100,14 +108,16 @@ func readCertificates(path string) (all []*x509.Certificate, err error) {
 	}
 }
 
-// constraintRules are what keys may sign, in words.
+// constraintRules are what keys may sign, in words. The files were read a moment
+// ago, when the state was built.
 func constraintRules(cfg *config.HSMD) (rules []config.Rule) {
 	for _, b := range constraintBlocks(cfg) {
-		set, err := newSet(&b)
-		if err != nil {
-			continue // it was read a moment ago, when the state was built
+		var files [][]byte
+		issuers, _ := b.issuers()
+		for _, cert := range issuers {
+			files = append(files, cert.Raw)
 		}
-		rules = append(rules, config.Rule{Subject: b.subject(), Text: set.String()})
+		rules = append(rules, config.Rule{Subject: b.subject(), Text: constraint.Words(b.Constraint), Hidden: config.Hide(files)})
 	}
 	return rules
 }

@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/hsmpki/hsmpki/config/manual"
 )
 
 // version is hsmd's.
@@ -46,11 +48,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Name:                      "hsmd",
 		Usage:                     "holds CA keys in HSMs, and signs with them what its configuration allows",
 		Version:                   version,
-		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approvalsCommand(), approveCommand()},
+		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approvalsCommand(), approveCommand(), manual.Command()},
 		Action:                    unknownCommand,
 		OnUsageError:              usageError,
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
+		EnableBashCompletion:      true,
 		Writer:                    stdout,
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run prints and exits

@@ -17,6 +17,7 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/hsmpki/hsmpki/config/manual"
 	"github.com/hsmpki/hsmpki/pkid/cli"
 )
 
@@ -32,7 +33,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Name:                      "pkid",
 		Usage:                     "a certificate authority whose keys live in an HSM, with Vault's API",
 		Version:                   version,
-		Commands:                  append([]*ucli.Command{serverCommand(), cli.StorageCommand(restoreCommand())}, cli.Commands()...),
+		Commands:                  append([]*ucli.Command{serverCommand(), cli.StorageCommand(restoreCommand())}, append(cli.Commands(), manual.Command())...),
 		Action:                    rootAction,
 		OnUsageError:              cli.UsageError,
 		HideHelpCommand:           true,

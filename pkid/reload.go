@@ -11,6 +11,7 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 )
@@ -22,6 +23,7 @@ type pkid struct {
 	level     *slog.LevelVar
 	started   *config.PKID // what only a restart changes is as it says
 	handler   *api.Handler
+	audit     *auditlog.Log // nil: none is kept
 	blocked   *goodkey.Blocklist
 	listeners *listen.Listeners
 
@@ -48,6 +50,7 @@ func (p *pkid) reloads(ctx context.Context, hangups <-chan os.Signal) {
 // in it or in the files that it names is at fault, nothing changes. Requests and
 // connections that are there go on.
 func (p *pkid) reload() {
+	p.reopenAuditLog()
 	cfg, err := config.LoadPKID(p.started.Place.File())
 	if err != nil {
 		config.LogFaults(p.log, err)
@@ -79,6 +82,17 @@ func (p *pkid) reload() {
 	p.level.Set(cfg.LogLevel)
 }
 
+// reopenAuditLog goes on in a new file where the log was renamed, whatever else
+// the configuration says: a fault there must not keep the old one growing.
+func (p *pkid) reopenAuditLog() {
+	if p.audit == nil {
+		return
+	}
+	if err := p.audit.Reopen(); err != nil {
+		p.log.Error("the audit log is not opened anew; the old file is written on", "error", err)
+	}
+}
+
 // needRestart names what is set otherwise than in the file that pkid was
 // started with, and was opened then.
 func (p *pkid) needRestart(cfg *config.PKID) (changes []error) {
@@ -88,6 +102,9 @@ func (p *pkid) needRestart(cfg *config.PKID) (changes []error) {
 	}
 	if old := p.started.HSMD; old.Address != cfg.HSMD.Address || old.User != cfg.HSMD.User {
 		changes = append(changes, cfg.HSMD.Place.Errorf("address", "hsmd is still the one at %s", old.Address))
+	}
+	if p.started.AuditLog != cfg.AuditLog {
+		changes = append(changes, cfg.Place.Errorf("audit_log", "audit_log is still %q", p.started.AuditLog))
 	}
 	return changes
 }
@@ -103,6 +120,9 @@ func openBlocklist(cfg *config.PKID) (*goodkey.Blocklist, error) {
 // rules are what a configuration comes to.
 func (p *pkid) rules(cfg *config.PKID) []config.Rule {
 	all := []config.Rule{{Subject: "log_level", Text: strings.ToLower(cfg.LogLevel.String())}}
+	if p.audit != nil {
+		all = append(all, config.Rule{Subject: "audit_log", Text: p.audit.Path})
+	}
 	if cfg.APIAddr != "" {
 		all = append(all, config.Rule{Subject: "api_addr", Text: cfg.APIAddr})
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/cli"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
@@ -27,6 +28,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/policy"
+	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 	"github.com/hsmpki/hsmpki/pkid/token"
 )
@@ -132,9 +134,17 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 		return err
 	}
 	defer logins.Close()
+	audit, err := openAuditLog(ctx, cfg, state)
+	if err != nil {
+		return err
+	}
+	if audit != nil {
+		defer func() { err = errors.Join(err, audit.Close()) }()
+	}
 	handler, err := api.New(api.Config{
 		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
 		Metrics:  metrics.New(metrics.Config{Version: version, Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
+		Audit:    audit,
 		Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})
 	if err != nil {
@@ -144,7 +154,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
-	p := &pkid{log: log, systemd: systemd.Manager{Log: log}, level: level, started: cfg, handler: handler, blocked: blocked, listeners: listeners}
+	p := &pkid{log: log, systemd: systemd.Manager{Log: log}, level: level, started: cfg, handler: handler, audit: audit, blocked: blocked, listeners: listeners}
 	p.inForce = p.rules(cfg)
 	config.LogChanges(log, nil, p.inForce)
 
@@ -166,6 +176,22 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	err = listeners.Serve(ctx, handler, grace)
 	log.Info("pkid ends")
 	return err
+}
+
+// openAuditLog opens the log of requests, nil where none is configured.
+func openAuditLog(ctx context.Context, cfg *config.PKID, state store.Store) (*auditlog.Log, error) {
+	if cfg.AuditLog == "" {
+		return nil, nil
+	}
+	key, err := auditlog.Key(ctx, state)
+	if err != nil {
+		return nil, err
+	}
+	log, err := auditlog.Open(auditlog.Config{Path: cfg.AuditLog, Key: key, Now: time.Now})
+	if err != nil {
+		return nil, cfg.Place.Errorf("audit_log", "%v", err)
+	}
+	return log, nil
 }
 
 // hardenProcess keeps what passes through pkid, private keys of leaves and PINs

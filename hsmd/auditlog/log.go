@@ -73,8 +73,9 @@ var ErrClosed = errors.New("the log of signatures is closed")
 type Pending struct {
 	body   []byte   // the JSON object, from after its opening brace; nil: no line
 	of     *Pending // the line that this is the outcome of
-	vital  bool     // may take of the space that is kept back
-	waited bool     // somebody waits until it is durable
+	after  []*Pending
+	vital  bool // may take of the space that is kept back
+	waited bool // somebody waits until it is durable
 
 	done chan struct{}
 	seq  uint64
@@ -82,9 +83,10 @@ type Pending struct {
 }
 
 // Append hands a line on to be written. vital lets it take of the space that is
-// kept back: CRLs, without which a revocation is nowhere to be seen.
-func (l *Log) Append(e *Entry, vital bool) (*Pending, error) {
-	return l.append(e, &Pending{vital: vital, waited: true, done: make(chan struct{})})
+// kept back: CRLs, without which a revocation is nowhere to be seen. Where one of
+// the lines after, which were handed on before, is not written, this one is not.
+func (l *Log) Append(e *Entry, vital bool, after ...*Pending) (*Pending, error) {
+	return l.append(e, &Pending{vital: vital, after: after, waited: true, done: make(chan struct{})})
 }
 
 // Outcome hands on the line that says what became of another. Nobody waits for

@@ -43,10 +43,11 @@ func start(t *testing.T, edit ...func(*auditlog.Config)) *trail {
 
 func (l *trail) open() {
 	l.t.Helper()
-	var err error
-	if l.Log, err = auditlog.Open(l.config); err != nil {
+	opened, err := auditlog.Open(l.config)
+	if err != nil {
 		l.t.Fatal(err)
 	}
+	l.Log = opened
 }
 
 func (l *trail) close() {

@@ -2,6 +2,7 @@ package auditlog_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -131,9 +132,11 @@ func TestSegmentEdits(t *testing.T) {
 // goes on from there.
 func TestCrashWhileSealing(t *testing.T) {
 	for name, undo := range map[string]func(l *trail, last string) error{
-		"sealed, not renamed": func(l *trail, last string) error { return os.Rename(last, l.config.Path) },
-		"the next not begun":  func(l *trail, _ string) error { return os.Remove(l.config.Path) },
-		"the next prepared":   func(l *trail, _ string) error { return os.Rename(l.config.Path, l.config.Path+".next") },
+		"sealed, not renamed": func(l *trail, last string) error {
+			return errors.Join(os.Chmod(last, 0o600), os.Rename(last, l.config.Path))
+		},
+		"the next not begun": func(l *trail, _ string) error { return os.Remove(l.config.Path) },
+		"the next prepared":  func(l *trail, _ string) error { return os.Rename(l.config.Path, l.config.Path+".next") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := start(t, small)

@@ -152,6 +152,11 @@ func (w *writer) add(p *Pending) error {
 	if p.of != nil && p.of.err != nil {
 		return p.of.err
 	}
+	for _, before := range p.after {
+		if before.err != nil {
+			return before.err
+		}
+	}
 	start := len(w.pending)
 	line := head(w.pending, w.next, w.prev)
 	if p.of != nil {

@@ -76,9 +76,6 @@ func New(name string, c *config.Constraint, issuers []*x509.Certificate) (*Set, 
 	return s, nil
 }
 
-// String says what the set is, each rule as it stands in the configuration.
-func (s *Set) String() string { return strings.Join(s.words, "; ") }
-
 // Facts are what a set cannot see in a message.
 type Facts struct {
 	Now time.Time

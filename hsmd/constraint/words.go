@@ -7,6 +7,9 @@ import (
 	"github.com/hsmpki/hsmpki/config"
 )
 
+// Words says what a block is, each rule as it stands in the configuration.
+func Words(c *config.Constraint) string { return strings.Join(words(c), "; ") }
+
 // words are the rules of a block as they stand in the configuration.
 func words(c *config.Constraint) (all []string) {
 	add := func(rule string, set bool, value any) {

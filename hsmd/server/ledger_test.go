@@ -29,10 +29,11 @@ type authority struct {
 	h    *hsmd
 	key  crypto.Signer
 	cert *x509.Certificate
+	leaf crypto.Signer // whose certificates it makes
 }
 
 func (h *hsmd) authority() *authority {
-	a := &authority{h: h, key: h.give("root", "P256")}
+	a := &authority{h: h, key: h.give("root", "P256"), leaf: throwaway(h.t)}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Root"}, NotBefore: now, NotAfter: now.AddDate(9, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCRLSign, SubjectKeyId: []byte{1}}
 	a.cert = must[*x509.Certificate](h.t)(x509.ParseCertificate(must[[]byte](h.t)(x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key))))
@@ -54,7 +55,7 @@ func (a *authority) sign(message []byte) error {
 
 func (a *authority) issue(serial int64, cn string) error {
 	template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: cn}, NotBefore: now, NotAfter: now.AddDate(0, 0, 1)}
-	der := must[[]byte](a.h.t)(x509.CreateCertificate(rand.Reader, template, a.cert, a.key.Public(), a.key))
+	der := must[[]byte](a.h.t)(x509.CreateCertificate(rand.Reader, template, a.cert, a.leaf.Public(), a.key))
 	return a.sign(must[*x509.Certificate](a.h.t)(x509.ParseCertificate(der)).RawTBSCertificate)
 }
 

@@ -26,11 +26,12 @@ type record struct {
 
 // record has the log take down what is about to be signed: nothing is, where it
 // does not take it. CRLs may take of the space that is kept back on the disk:
-// where nothing is issued any more, what was can be revoked.
-func (c *session) record(k *managedkey.Key, req *wire.SignRequest, e *auditlog.Entry) (*record, error) {
+// where nothing is issued any more, what was can be revoked. Where a line before
+// it is not written, this one is not either.
+func (c *session) record(k *managedkey.Key, req *wire.SignRequest, e *auditlog.Entry, before ...*auditlog.Pending) (*record, error) {
 	e.Key, e.Scheme, e.Peer, e.Context = k.Name(), req.Scheme.String(), c.peerEntry(), printable(req.Context)
 	copy(e.SPKI[:], req.SPKI)
-	line, err := c.srv.audit.Append(e, e.Kind == auditlog.CRL)
+	line, err := c.srv.audit.Append(e, e.Kind == auditlog.CRL, before...)
 	if err != nil {
 		return nil, c.srv.notRecorded(err)
 	}

@@ -29,17 +29,17 @@ func (s *Server) list(public *managedkey.Public) *ledger.List {
 
 // remember has the ledger judge what is to be signed, and know of it from here
 // on. What people have approved is signed against its word. What the log must have
-// besides, so that the ledger can be made anew from it, goes there now.
-func (c *session) remember(public *managedkey.Public, list *ledger.List, sum *tbs.Summary, e *auditlog.Entry, approved bool) error {
+// besides, so that the ledger can be made anew from it, goes there now: lines
+// that the message's own may only follow.
+func (c *session) remember(public *managedkey.Public, list *ledger.List, sum *tbs.Summary, e *auditlog.Entry, approved bool) (before []*auditlog.Pending, err error) {
 	s := c.srv
-	var err error
 	switch sum.Kind {
 	case tbs.Certificate:
 		err = s.ledger.Issue(ledger.NewIssuer(sum.Issuer, public.SPKI), sum.Serial, sum.NotAfter, ledger.Sum(e.SHA256), approved)
 	case tbs.RevocationList:
 		e.IssuerName, e.IssuerKey = sum.Issuer, public.SPKI
 		if err = s.claim(list, sum, ledger.Sum(e.SHA256), approved); err == nil {
-			err = c.recordRevoked(list, e)
+			before, err = c.recordRevoked(list, e)
 		}
 	case tbs.OCSPResponse:
 		for i := range sum.Answers {
@@ -51,7 +51,7 @@ func (c *session) remember(public *managedkey.Public, list *ledger.List, sum *tb
 	if err == nil {
 		err = s.mark()
 	}
-	return s.notRemembered(sum.Kind, err)
+	return before, s.notRemembered(sum.Kind, err)
 }
 
 func (s *Server) claim(list *ledger.List, sum *tbs.Summary, of ledger.Sum, approved bool) error {
@@ -79,17 +79,19 @@ const maxSerials = 1000
 
 // recordRevoked has the log take down what the CRL is the first to revoke, on
 // lines before the CRL's own.
-func (c *session) recordRevoked(list *ledger.List, of *auditlog.Entry) error {
+func (c *session) recordRevoked(list *ledger.List, of *auditlog.Entry) (lines []*auditlog.Pending, err error) {
 	for serials := range list.First(maxSerials) {
 		e := &auditlog.Entry{Kind: auditlog.Revoked, SPKI: auditlog.Hash(list.Issuer().Key), IssuerName: of.IssuerName, Number: of.Number, Peer: c.peerEntry()}
 		for _, serial := range serials {
 			e.Serials = append(e.Serials, hex.EncodeToString(serial))
 		}
-		if _, err := c.srv.audit.Append(e, true); err != nil {
-			return c.srv.notRecorded(err)
+		line, err := c.srv.audit.Append(e, true)
+		if err != nil {
+			return nil, c.srv.notRecorded(err)
 		}
+		lines = append(lines, line)
 	}
-	return nil
+	return lines, nil
 }
 
 // markEvery is how many lines of the log a start may have to go through that the

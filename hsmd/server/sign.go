@@ -116,12 +116,13 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	// Step 8: does what was signed before speak against it? From here on it counts
 	// as signed.
 	entry, approved := seen.entry(summary, signed), rule != nil && rule.Needs(summary.Kind.String())
-	if err := c.remember(public, list, summary, entry, approved); err != nil {
+	before, err := c.remember(public, list, summary, entry, approved)
+	if err != nil {
 		return nil, c.notSigned(k, req, err)
 	}
 
 	// Step 9: the record of it, which becomes durable while the token works.
-	record, err := c.record(k, req, entry)
+	record, err := c.record(k, req, entry, before...)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/metrics"
@@ -49,6 +50,7 @@ type Config struct {
 	Pending  *pending.Table
 	Store    store.Store // for snapshots alone; everything else goes by its owner
 	Metrics  *metrics.Metrics
+	Audit    *auditlog.Log // nil: there is none
 
 	// Settings are those in force at first.
 	Settings Settings

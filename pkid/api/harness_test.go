@@ -15,6 +15,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/pkid/api"
+	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/listen"
@@ -37,6 +38,7 @@ type server struct {
 	token   *softhsm.Token
 	peer    *http.Client // by the Unix socket, with the root policy
 	tcp     string       // host:port, where everybody is a stranger
+	audit   *auditlog.Log
 }
 
 // start has a real hsmd with an empty token behind it.
@@ -79,8 +81,14 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	logins, err := auth.Open(t.Context(), auth.Settings{Store: state, Tokens: tokens, Now: time.Now, Log: log, Revoked: table.Revoked})
 	must(t, err)
 	t.Cleanup(logins.Close)
+	key, err := auditlog.Key(t.Context(), state)
+	must(t, err)
+	audit, err := auditlog.Open(auditlog.Config{Path: filepath.Join(t.TempDir(), "audit.log"), Key: key, Now: time.Now})
+	must(t, err)
+	t.Cleanup(func() { audit.Close() })
 	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
 		Metrics:  metrics.New(metrics.Config{Version: "test", Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
+		Audit:    audit,
 		Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)
 
@@ -106,7 +114,7 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 			t.Errorf("the listeners ended: %v", err)
 		}
 	})
-	return &server{handler: handler, peer: &http.Client{Transport: transport}, tcp: listeners.Addrs()[1].String()}
+	return &server{handler: handler, peer: &http.Client{Transport: transport}, tcp: listeners.Addrs()[1].String(), audit: audit}
 }
 
 // answer is what came back; Data, Errors and Warnings if it was JSON.

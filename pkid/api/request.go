@@ -40,6 +40,7 @@ type request struct {
 	header  http.Header
 	who     identity
 	draw    ca.Draw // of a route that waits for approval
+	trail   trail
 }
 
 // answer is what a handler answers. The zero answer, like a nil one, is 204.

@@ -136,6 +136,8 @@ func (h *Handler) refusal(r *request, err error) (_ *vaultapi.Error, hidden bool
 		return out, status >= http.StatusInternalServerError
 	}
 	switch {
+	case errors.Is(err, errAudit):
+		return vaultapi.Errorf(http.StatusInternalServerError, "%v (request %s; the log says more)", errAudit, r.id), true
 	case errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrDiskFull), errors.Is(err, store.ErrClosed):
 		out := vaultapi.Errorf(http.StatusServiceUnavailable, "the state cannot be written: %v", err)
 		out.RetryAfter = 10 * time.Second

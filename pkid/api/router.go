@@ -18,20 +18,27 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	id, began := uuid.NewString(), time.Now()
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Server", "pkid/"+h.Version)
+	r := &request{ctx: req.Context(), id: id, path: req.URL.Path, header: req.Header}
 	defer func() {
 		if fault := recover(); fault != nil {
 			if fault == http.ErrAbortHandler { // what was begun cannot be finished
 				panic(fault)
 			}
 			h.Log.Error("panic", "request_id", id, "method", req.Method, "path", req.URL.Path, "panic", fault, "stack", string(debug.Stack()))
-			h.respondError(w, &request{id: id, path: req.URL.Path}, errors.New("panic"))
+			err := errors.New("panic")
+			if unrecorded := h.recordAnswer(r, nil, err); unrecorded != nil {
+				err = unrecorded
+			}
+			h.respondError(w, &request{id: id, path: req.URL.Path}, err)
 		}
 	}()
-	r := &request{ctx: req.Context(), id: id, path: req.URL.Path, header: req.Header}
 	told := &told{ResponseWriter: w}
 	w = told
 	defer func() { h.Metrics.Request(r.pattern, string(r.op), told.status, time.Since(began)) }()
 	a, err := h.answer(w, req, r)
+	if unrecorded := h.recordAnswer(r, a, err); unrecorded != nil {
+		err = unrecorded
+	}
 	if err != nil {
 		h.respondError(w, r, err)
 		return
@@ -42,13 +49,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // answer is what a request meets, in this order: its path, headers and verb
 // are looked at; who asks is told; the route is found, and whether the caller
 // may pass is decided before he learns whether there is one; only then is a
-// body read.
+// body read. What he asks is in the audit log before anything is done.
 func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (*answer, error) {
 	address, query := h.cutQuery(req)
-	var err error
-	if r.path, err = cleanPath(address); err != nil {
-		return nil, err
+	path, err := cleanPath(address)
+	if err != nil {
+		return nil, err // and the log has the path as it came
 	}
+	r.path = path
 	if err := checkHeaders(req.Header); err != nil {
 		return nil, err
 	}
@@ -63,6 +71,7 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if rt != nil {
 		r.pattern = rt.pattern
 	}
+	r.trail.public = isPublic(r, rt)
 	if query != "" && rt != nil { // the mount may have gone meanwhile
 		r.vars["request"] = query
 	}
@@ -92,6 +101,10 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 			return nil, vaultapi.Errorf(http.StatusNotFound, "no handler for route %q. route entry not found.", r.path)
 		}
 		defer r.login.Leave()
+	}
+	r.trail.acted = true
+	if err := h.record(r); err != nil {
+		return nil, err
 	}
 	a, err := h.perform(r, rt)
 	if err != nil {

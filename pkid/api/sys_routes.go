@@ -49,8 +49,8 @@ func sysRoutes() []route {
 	}
 	routes = append(routes, tokenRoutes()...)
 	routes = append(routes, sysAuthRoutes...)
+	routes = append(routes, auditRoutes...)
 	for pattern, what := range map[string]string{
-		"sys/audit": "the audit log", "sys/audit/*path": "the audit log",
 		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases",
 	} {
 		routes = append(routes, notBuilt(pattern, what))

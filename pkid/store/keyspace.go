@@ -36,6 +36,9 @@ func Policies() (start, end []byte) { return bounds([]byte("policy/")) }
 // private key is so whichever mount heard of it, and when that mount is gone.
 func Compromised(spki [32]byte) []byte { return append([]byte("compromised/"), spki[:]...) }
 
+// AuditKey is where the key of the audit log's HMACs lies.
+func AuditKey() []byte { return []byte("audit/key") }
+
 // Keyspace makes the keys of one mount's data.
 type Keyspace string
 

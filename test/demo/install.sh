@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh build|demo|test: sees that what is needed is there. As root with
+# install.sh build|demo|test|packages: sees that what is needed is there. As root with
 # apt-get it installs what is missing; otherwise it names the packages.
 set -euo pipefail
 
@@ -14,7 +14,8 @@ case ${1:-} in
 build) needs=("${build[@]}") ;;
 demo) needs=("${demo[@]}") ;;
 test) needs=("${tests[@]}") ;;
-*) echo "usage: $0 build|demo|test" >&2 && exit 1 ;;
+packages) needs=("${build[@]}" debootstrap=debootstrap systemd-nspawn=systemd-container) ;;
+*) echo "usage: $0 build|demo|test|packages" >&2 && exit 1 ;;
 esac
 
 there() {

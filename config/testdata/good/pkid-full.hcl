@@ -27,3 +27,4 @@ peer "web team" {
 api_addr  = "https://ca.example.com:8200"
 log_level = "warn"
 blocked_keys = ["/etc/pkid/blocked", "/usr/share/openssl-blacklist/blacklist.RSA-4096"]
+audit_log = "/var/log/pkid/audit.log"
