@@ -31,6 +31,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 	"github.com/hsmpki/hsmpki/pkid/token"
+	"github.com/hsmpki/hsmpki/pkid/wrapping"
 )
 
 // gcPercent is how much the heap may grow between two collections, unless GOGC
@@ -141,8 +142,9 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	if audit != nil {
 		defer func() { err = errors.Join(err, audit.Close()) }()
 	}
+	wraps := &wrapping.Store{Store: state, Now: time.Now, Log: log}
 	handler, err := api.New(api.Config{
-		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Pending: &pending.Table{Store: state, Now: time.Now},
+		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Wrapping: wraps, Pending: &pending.Table{Store: state, Now: time.Now},
 		Metrics:  metrics.New(metrics.Config{Version: version, Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
 		Audit:    audit,
 		Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
@@ -164,6 +166,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	defer unwatch()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	background.Go(func() { wraps.Run(ctx) })
 	background.Go(func() { keys.Watch(ctx, watcher(table, log)) })
 
 	log.Info("pkid is ready", "version", version, "mounts", len(table.List()))

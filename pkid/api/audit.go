@@ -30,7 +30,7 @@ var errAudit = errors.New("the audit log cannot be written, without which nothin
 // certificates, health. They are asked for thousands of times a second, by
 // people of whom nothing is known. Logging in is not of them.
 func isPublic(r *request, rt *route) bool {
-	return rt != nil && r.login == nil && (rt.stranger || rt.watched && listen.MayWatch(r.ctx))
+	return rt != nil && r.login == nil && !rt.recorded && (rt.stranger || rt.watched && listen.MayWatch(r.ctx))
 }
 
 // record writes the line of a request, before anything is done for it.
@@ -112,7 +112,7 @@ func (h *Handler) auditToken(r *request) string {
 func (h *Handler) auditRequest(r *request) *auditlog.Request {
 	out := &auditlog.Request{
 		ID: r.id, Operation: string(r.op), Path: shortened(r.path), ClientToken: h.auditToken(r),
-		Data: h.Audit.Conceal(r.sent(), readableOf(r)),
+		Data: h.Audit.Conceal(r.sent(), readableOf(r)), WrapTTL: int64(r.wrapTTL.Seconds()),
 	}
 	if r.mount != nil {
 		out.MountPoint, out.MountType = r.mount.Path, r.mount.Type
@@ -135,7 +135,7 @@ func (h *Handler) auditResponse(r *request, a *answer, refused error) *auditlog.
 		e, _ := h.refusal(r, refused)
 		return &auditlog.Response{Status: e.Status}
 	}
-	something := a.raw != nil || a.bare != nil || a.stream != nil || a.pour != nil || a.data != nil || a.auth != nil || len(a.warnings) > 0
+	something := a.raw != nil || a.bare != nil || a.stream != nil || a.pour != nil || a.data != nil || a.auth != nil || a.wrap != nil || len(a.warnings) > 0
 	out := &auditlog.Response{Status: statusOr(a.status, something)}
 	if r.mount != nil {
 		out.MountType = r.mount.Type
@@ -148,6 +148,13 @@ func (h *Handler) auditResponse(r *request, a *answer, refused error) *auditlog.
 		data = countLists(data)
 	}
 	out.Data = h.Audit.Conceal(data, readableOf(r))
+	if a.wrap != nil {
+		out.WrapInfo = &auditlog.WrapInfo{Token: h.Audit.Hash(a.wrap.Token), Accessor: h.Audit.Hash(a.wrap.Accessor), TTL: a.wrap.TTL,
+			CreationTime: a.wrap.CreationTime, CreationPath: a.wrap.CreationPath}
+		if a.wrap.WrappedAccessor != "" {
+			out.WrapInfo.WrappedAccessor = h.Audit.Hash(a.wrap.WrappedAccessor)
+		}
+	}
 	if a.auth != nil {
 		out.Auth = &auditlog.Auth{
 			ClientToken: h.Audit.Hash(a.auth.ClientToken), Accessor: h.Audit.Hash(a.auth.Accessor), Policies: a.auth.Policies,

@@ -132,7 +132,7 @@ func authorizeParams(r *request, rt *route, sent map[string]any) error {
 // may asks the policies about the path as it is written and, where that is in
 // other letters, about the one that it leads to: both have to be allowed.
 func may(r *request, rt *route, sent map[string]any, allow func(policy.Request) bool) bool {
-	ask := policy.Request{Path: r.path, Operation: capabilityOf[r.op], Parameters: sent}
+	ask := policy.Request{Path: r.path, Operation: capabilityOf[r.op], Parameters: sent, WrapTTL: r.wrapTTL}
 	if rt == nil {
 		return allow(ask)
 	}

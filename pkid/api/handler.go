@@ -26,6 +26,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
+	"github.com/hsmpki/hsmpki/pkid/wrapping"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -48,6 +49,7 @@ type Config struct {
 	Tokens   *token.Store
 	Auth     *auth.Table
 	Pending  *pending.Table
+	Wrapping *wrapping.Store
 	Store    store.Store // for snapshots alone; everything else goes by its owner
 	Metrics  *metrics.Metrics
 	Audit    *auditlog.Log // nil: there is none
@@ -86,8 +88,8 @@ type Handler struct {
 
 // New makes a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Auth == nil || cfg.Pending == nil || cfg.Store == nil || cfg.Metrics == nil || cfg.Log == nil {
-		return nil, errors.New("api: mounts, keys, policies, tokens, auth, pending, store, metrics and log are needed")
+	if cfg.Mounts == nil || cfg.Keys == nil || cfg.Policies == nil || cfg.Tokens == nil || cfg.Auth == nil || cfg.Pending == nil || cfg.Wrapping == nil || cfg.Store == nil || cfg.Metrics == nil || cfg.Log == nil {
+		return nil, errors.New("api: mounts, keys, policies, tokens, auth, pending, wrapping, store, metrics and log are needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/auth"
 	"github.com/hsmpki/hsmpki/pkid/ca"
 	"github.com/hsmpki/hsmpki/pkid/mounts"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+	"github.com/hsmpki/hsmpki/pkid/wrapping"
 )
 
 // operation is what a request wants, in Vault's words.
@@ -39,7 +41,8 @@ type request struct {
 	body    []byte // of a route whose body is not parameters
 	header  http.Header
 	who     identity
-	draw    ca.Draw // of a route that waits for approval
+	wrapTTL time.Duration // of the answer; 0: it is not wrapped
+	draw    ca.Draw       // of a route that waits for approval
 	trail   trail
 }
 
@@ -67,6 +70,9 @@ type answer struct {
 	// topLevel has the fields of data beside the envelope's too, as Vault does
 	// for older clients (vault-api.md 2.1).
 	topLevel bool
+
+	// wrap is where the answer is kept instead.
+	wrap *wrapping.Info
 
 	// header is added to the answer's.
 	header http.Header

@@ -38,7 +38,7 @@ func (h *Handler) respond(w http.ResponseWriter, req *http.Request, r *request, 
 		h.write(w, statusOr(a.status, a.raw != nil), a.raw)
 	case a.bare != nil:
 		h.writeJSON(w, r, statusOr(a.status, true), a.bare)
-	case a.data == nil && a.auth == nil && len(a.warnings) == 0:
+	case a.data == nil && a.auth == nil && a.wrap == nil && len(a.warnings) == 0:
 		w.Header().Set("Content-Type", "application/json")
 		h.write(w, statusOr(a.status, false), nil)
 	default:
@@ -62,6 +62,9 @@ func envelope(r *request, a *answer) any {
 	response := vaultapi.Response{RequestID: r.id, Data: a.data, Warnings: a.warnings}
 	if a.auth != nil {
 		response.Auth = a.auth
+	}
+	if a.wrap != nil {
+		response.WrapInfo = a.wrap
 	}
 	if r.mount != nil {
 		response.MountType = r.mount.Type

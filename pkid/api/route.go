@@ -14,6 +14,7 @@ type route struct {
 	pattern  string // "issue/:role", "sys/mounts/*path/tune"
 	help     string // what ?help=1 answers
 	stranger bool   // answers without a token, too
+	recorded bool   // in the audit log, though strangers may ask
 	watched  bool   // answers without a token where the listener says so
 	sudo     bool   // needs this capability besides, as in Vault
 	waits    bool   // for approval: asked again it comes to the same bytes

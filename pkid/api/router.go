@@ -60,6 +60,9 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if err := checkHeaders(req.Header); err != nil {
 		return nil, err
 	}
+	if r.wrapTTL, err = wrapTTLOf(req.Header); err != nil {
+		return nil, err
+	}
 	if r.op, err = operationOf(req); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,9 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if rt.ops[r.op] == nil {
 		return nil, vaultapi.Errorf(http.StatusMethodNotAllowed, "1 error occurred:\n\t* unsupported operation\n\n")
 	}
+	if r.wrapTTL > 0 && isPublic(r, rt) {
+		return nil, vaultapi.BadRequest("what anybody may read is not wrapped")
+	}
 	warnings, err := h.readParams(w, req, r, rt)
 	if err != nil {
 		return nil, err
@@ -119,7 +125,7 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 		}
 		a.warnings = append(a.warnings, warnings...)
 	}
-	return a, nil
+	return h.wrapped(r, a)
 }
 
 // route finds where the path leads: paths of sys/ and auth/token are fixed, all
@@ -196,15 +202,12 @@ func wantsHelp(req *http.Request) bool {
 }
 
 // checkHeaders refuses what would change the meaning of the request and is not
-// built; other headers of Vault's mean nothing here.
+// there; other headers of Vault's mean nothing here.
 func checkHeaders(header http.Header) error {
 	switch ns := header.Get("X-Vault-Namespace"); ns {
 	case "", "root", "root/":
 	default:
 		return vaultapi.BadRequest("namespace %q: there is only the root namespace", ns)
-	}
-	if ttl := header.Get("X-Vault-Wrap-TTL"); ttl != "" && ttl != "0" && ttl != "0s" {
-		return vaultapi.BadRequest("response wrapping is not built yet")
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func readApproval(h *Handler, r *request) (*answer, error) {
 	if record == nil {
 		return nil, vaultapi.NotFound()
 	}
-	again := &request{ctx: r.ctx, id: record.RequestID, op: update, path: record.Path, header: r.header, who: r.who,
+	again := &request{ctx: r.ctx, id: record.RequestID, op: update, path: record.Path, header: r.header, who: r.who, wrapTTL: r.wrapTTL,
 		draw: ca.Draw{Now: record.Now, Serial: new(big.Int).SetBytes(record.Serial), New: record.New}}
 	rt := h.route(again)
 	if rt == nil || !rt.waits {

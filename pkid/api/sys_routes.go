@@ -5,6 +5,11 @@ import "github.com/hsmpki/hsmpki/pkid/vaultapi"
 // sysRoutes are the paths that lie below no mount of an engine.
 func sysRoutes() []route {
 	routes := []route{
+		{pattern: "sys/wrapping/wrap", help: "Keeps what is sent for one reader.", ops: map[operation]handlerFunc{update: wrapParams}},
+		{pattern: "sys/wrapping/unwrap", help: "Gives what was kept, once.", stranger: true, recorded: true, ops: map[operation]handlerFunc{update: unwrap}},
+		{pattern: "sys/wrapping/lookup", help: "Tells of what is kept.", stranger: true, recorded: true, ops: map[operation]handlerFunc{update: lookupWrapped, read: lookupWrapped}},
+		{pattern: "sys/wrapping/rewrap", help: "Keeps it under another token.", stranger: true, recorded: true, ops: map[operation]handlerFunc{update: rewrap}},
+
 		{pattern: "sys/health", help: "Tells whether pkid is ready.", stranger: true, ops: map[operation]handlerFunc{read: readHealth}},
 		{pattern: "sys/seal-status", help: "Tells versions and that nothing is sealed.", stranger: true, ops: map[operation]handlerFunc{read: readSealStatus}},
 		{pattern: "sys/leader", help: "Tells that this pkid is the only one.", stranger: true, ops: map[operation]handlerFunc{read: readLeader}},
@@ -51,7 +56,7 @@ func sysRoutes() []route {
 	routes = append(routes, sysAuthRoutes...)
 	routes = append(routes, auditRoutes...)
 	for pattern, what := range map[string]string{
-		"sys/wrapping/:what": "response wrapping", "sys/leases/*path": "leases",
+		"sys/leases/*path": "leases",
 	} {
 		routes = append(routes, notBuilt(pattern, what))
 	}

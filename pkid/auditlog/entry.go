@@ -41,7 +41,8 @@ type Request struct {
 	Data          map[string]any `json:"data,omitempty"`
 	RemoteAddress string         `json:"remote_address,omitempty"`
 	RemotePort    int            `json:"remote_port,omitempty"`
-	Peer          string         `json:"peer,omitempty"` // behind a Unix socket
+	Peer          string         `json:"peer,omitempty"`     // behind a Unix socket
+	WrapTTL       int64          `json:"wrap_ttl,omitempty"` // seconds
 }
 
 // Response is what was answered. Data is left out where an answer is not JSON.
@@ -51,4 +52,15 @@ type Response struct {
 	MountType string         `json:"mount_type,omitempty"`
 	Data      map[string]any `json:"data,omitempty"`
 	Warnings  []string       `json:"warnings,omitempty"`
+	WrapInfo  *WrapInfo      `json:"wrap_info,omitempty"`
+}
+
+// WrapInfo is where an answer is kept that was not given.
+type WrapInfo struct {
+	Token           string    `json:"token"` // an HMAC, as are the accessors
+	Accessor        string    `json:"accessor"`
+	WrappedAccessor string    `json:"wrapped_accessor,omitempty"`
+	TTL             int64     `json:"ttl"` // seconds
+	CreationTime    time.Time `json:"creation_time"`
+	CreationPath    string    `json:"creation_path"`
 }

@@ -30,7 +30,7 @@ func Commands() []*cli.Command {
 	commands := []*cli.Command{
 		statusCommand(), readCommand(), writeCommand(), patchCommand(), listCommand(), deleteCommand(), secretsCommand(), authCommand(),
 		pathHelpCommand(), issueCommand(), certsCommand(), revokeCommand(), caCommand(), healthCommand(), tidyCommand(),
-		quickstartCommand(), policyCommand(), auditCommand(), loginCommand(), tokenCommand(),
+		quickstartCommand(), policyCommand(), auditCommand(), loginCommand(), tokenCommand(), unwrapCommand(),
 	}
 	for _, c := range commands {
 		harden(c)
@@ -128,6 +128,7 @@ func open(c *cli.Context) (*session, error) {
 		return nil, fail("%v", err)
 	}
 	cfg.Namespace = firstOf(c.String("namespace"), cfg.Namespace)
+	cfg.WrapTTL = c.String("wrap-ttl")
 	cfg.TLS.CACert = firstOf(c.String("ca-cert"), cfg.TLS.CACert)
 	cfg.TLS.CAPath = firstOf(c.String("ca-path"), cfg.TLS.CAPath)
 	cfg.TLS.ClientCert = firstOf(c.String("client-cert"), cfg.TLS.ClientCert)

@@ -19,6 +19,9 @@ import (
 // Warnings go to stderr.
 func (s *session) show(secret *client.Secret) error {
 	s.warn(secret.Warnings)
+	if secret.WrapInfo != nil {
+		return s.showWrapped(secret)
+	}
 	if secret.Auth != nil {
 		return s.showAuth(secret)
 	}

@@ -19,7 +19,7 @@ func readCommand() *cli.Command {
 		Description: `   pkid read pki/roles/web
    pkid read -field=certificate pki/cert/ca
    pkid read -format=json sys/managed-keys/pkcs11/ca-key`,
-		Flags:  flags(formatFlag(), fieldFlag()),
+		Flags:  flags(formatFlag(), fieldFlag(), wrapFlag()),
 		Action: runRead,
 	}
 }

@@ -20,7 +20,7 @@ func tokenCommand() *cli.Command {
 			{
 				Name: "create", Usage: "make a token, a child of the caller's", Action: runTokenCreate,
 				Description: "   pkid token create -policy=issuer -ttl=1h\n   pkid token create -role=ci -metadata=job=build",
-				Flags:       flags(append(wishes(), formatFlag(), fieldFlag())...),
+				Flags:       flags(append(wishes(), formatFlag(), fieldFlag(), wrapFlag())...),
 			},
 			{
 				Name: "lookup", Usage: "tell of a token; of the caller's own by default", ArgsUsage: "[TOKEN | ACCESSOR]",

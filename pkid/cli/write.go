@@ -19,7 +19,7 @@ func writeCommand() *cli.Command {
    pkid write -f sys/managed-keys/pkcs11/ca-key/test/sign
 
    A PIN is kept out of the process list with pin=- or pin=@file.`,
-		Flags: flags(formatFlag(), fieldFlag(),
+		Flags: flags(formatFlag(), fieldFlag(), wrapFlag(),
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "write without any parameters"}),
 		Action: runWrite,
 	}
@@ -50,7 +50,7 @@ func (s *session) showWritten(answer *client.Answer, success string) error {
 	case answer.Secret == nil && len(answer.Raw) > 0:
 		_, err := s.out.Write(answer.Raw)
 		return err
-	case answer.Secret != nil && (answer.Secret.Data != nil || answer.Secret.Auth != nil):
+	case answer.Secret != nil && (answer.Secret.Data != nil || answer.Secret.Auth != nil || answer.Secret.WrapInfo != nil):
 		return s.show(answer.Secret)
 	case answer.Secret != nil:
 		s.warn(answer.Secret.Warnings)

@@ -150,6 +150,9 @@ func (c *Client) request(ctx context.Context, r *Request, body []byte) (*http.Re
 	if c.cfg.Token != "" {
 		req.Header.Set("X-Vault-Token", c.cfg.Token)
 	}
+	if c.cfg.WrapTTL != "" {
+		req.Header.Set("X-Vault-Wrap-TTL", c.cfg.WrapTTL)
+	}
 	if c.cfg.Namespace != "" {
 		req.Header.Set("X-Vault-Namespace", c.cfg.Namespace)
 	}

@@ -20,6 +20,7 @@ type Config struct {
 	Address    string // unix:///path, https://host:port or http://loopback:port
 	Token      string // empty: none is sent
 	Namespace  string
+	WrapTTL    string // how long answers are to be kept for another reader; empty: they are not
 	TLS        TLSConfig
 	Timeout    time.Duration // of one attempt; 0: none
 	MaxRetries int

@@ -19,10 +19,21 @@ type Secret struct {
 	Data          map[string]any `json:"data"`
 	Auth          *Auth          `json:"auth"`
 	Warnings      []string       `json:"warnings"`
+	WrapInfo      *WrapInfo      `json:"wrap_info"`
 
 	// Bare holds all top-level fields: sys/health and its kin answer without
 	// an envelope.
 	Bare map[string]any `json:"-"`
+}
+
+// WrapInfo is where an answer is kept instead.
+type WrapInfo struct {
+	Token           string    `json:"token"`
+	Accessor        string    `json:"accessor"`
+	TTL             int       `json:"ttl"` // seconds
+	CreationTime    time.Time `json:"creation_time"`
+	CreationPath    string    `json:"creation_path"`
+	WrappedAccessor string    `json:"wrapped_accessor"`
 }
 
 // Auth is a token that was made, by a login or another token, or renewed.
