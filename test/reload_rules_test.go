@@ -173,6 +173,9 @@ func (n *notified) hears(begin string) {
 	n.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	message := make([]byte, 1000)
 	got, _, err := n.conn.ReadFrom(message)
+	for err == nil && strings.HasPrefix(string(message[:got]), "STATUS=") { // said whenever it changes
+		got, _, err = n.conn.ReadFrom(message)
+	}
 	if err != nil || !strings.HasPrefix(string(message[:got]), begin) {
 		n.t.Errorf("systemd was told %q (%v), want %q", message[:got], err, begin)
 	}

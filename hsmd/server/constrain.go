@@ -49,11 +49,7 @@ func (s *State) constraintsOf(k *managedkey.Key, id [sha256.Size]byte) (sets []*
 
 // constrained refuses what the key may not sign. With a delegate the message is
 // for that one to sign, in the managed key's name and under its rules.
-func (c *session) constrained(k *managedkey.Key, public *managedkey.Public, delegate *responder.Key, rule *approval.Rule, m *tbs.Summary) error {
-	state := c.srv.state.Load()
-	if state.Keys.Lookup(k.Name()) == nil {
-		return wire.Errorf(wire.UnknownKey, "there is no managed key %q any more", k.Name())
-	}
+func (c *session) constrained(state *State, k *managedkey.Key, public *managedkey.Public, delegate *responder.Key, rule *approval.Rule, m *tbs.Summary) error {
 	id := ownerOf(public, delegate)
 	if constraint.IsLeaf(m) {
 		if own := state.ownKey(m.SPKI); own != "" {

@@ -44,15 +44,22 @@ func (c *session) now() (*State, *granted) {
 // key finds a key of which the peer may ask an operation. Whether a key exists
 // that the peer may not ask for is not told.
 func (c *session) key(op grant.Operation, name string) (*managedkey.Key, error) {
+	k, _, err := c.keyIn(op, name)
+	return k, err
+}
+
+// keyIn gives the state, too, that the key is of: its rules are those by which
+// the request is judged, also when a reload comes in between.
+func (c *session) keyIn(op grant.Operation, name string) (*managedkey.Key, *State, error) {
 	state, g := c.now()
 	k := state.Keys.Lookup(name)
 	if !g.may(op, name, k) {
-		return nil, c.refused(op, name)
+		return nil, nil, c.refused(op, name)
 	}
 	if k == nil {
-		return nil, wire.Errorf(wire.UnknownKey, "there is no managed key %q", name)
+		return nil, nil, wire.Errorf(wire.UnknownKey, "there is no managed key %q", name)
 	}
-	return k, nil
+	return k, state, nil
 }
 
 // may is the grant with the rule for internal keys: whoever had one made may

@@ -47,7 +47,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	}
 
 	// Step 2: may this peer ask this of this key?
-	k, err := c.key(grant.Sign, req.Key)
+	k, state, err := c.keyIn(grant.Sign, req.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	}
 	var rule *approval.Rule
 	if delegate == nil {
-		rule = c.srv.state.Load().ruleOf(public.ID[:])
+		rule = state.ruleOf(public.ID[:])
 	}
 	seen := see(req)
 	list := c.srv.list(public)
@@ -93,7 +93,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	}
 
 	// Step 5: do the key's constraints let it be signed?
-	if err := c.constrained(k, public, delegate, rule, summary); err != nil {
+	if err := c.constrained(state, k, public, delegate, rule, summary); err != nil {
 		return nil, c.notSigned(k, req, err)
 	}
 
