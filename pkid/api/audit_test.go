@@ -185,3 +185,11 @@ func TestNothingIsDoneUnrecorded(t *testing.T) {
 		t.Errorf("public: %d %s", a.Status, a.Body)
 	}
 }
+
+func TestAuditHidesWhatIsWrapped(t *testing.T) {
+	s := serve(t, noHSM)
+	_, _, text := s.during(t, func() {
+		s.ask(t, "POST", "sys/wrapping/wrap", `{"description":"s3cret-1","config":{"password":"s3cret-2"},"rules":["s3cret-3"]}`, "X-Vault-Wrap-TTL", "60")
+	})
+	s.hides(t, text, "s3cret-1", "s3cret-2", "s3cret-3")
+}

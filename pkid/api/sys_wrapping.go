@@ -97,6 +97,9 @@ func notWrapped(err error) error {
 
 // unwrap serves sys/wrapping/unwrap, to whoever has the token.
 func unwrap(h *Handler, r *request) (*answer, error) {
+	if r.wrapTTL > 0 { // before the answer is forgotten
+		return nil, vaultapi.BadRequest("what is unwrapped is not wrapped again: that is sys/wrapping/rewrap")
+	}
 	id, err := wrappingToken(r)
 	if err != nil {
 		return nil, err

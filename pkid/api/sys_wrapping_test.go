@@ -106,3 +106,15 @@ func TestWrappingByPolicy(t *testing.T) {
 		}
 	}
 }
+
+func TestUnwrapIsNotWrapped(t *testing.T) {
+	s := serve(t, noHSM)
+	info := wrapInfo(t, s.ask(t, "POST", "sys/wrapping/wrap", `{"a":"b"}`, "X-Vault-Wrap-TTL", "60"))
+	token := `{"token":"` + info.Token + `"}`
+	if a := s.ask(t, "POST", "sys/wrapping/unwrap", token, "X-Vault-Wrap-TTL", "60"); a.Status != 400 || !a.says("sys/wrapping/rewrap") {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if a := s.ask(t, "POST", "sys/wrapping/unwrap", token); a.Data["a"] != "b" {
+		t.Errorf("what was kept is lost: %d %s", a.Status, a.Body)
+	}
+}
