@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"math/big"
 	"net/http"
@@ -107,7 +108,9 @@ func readApproval(h *Handler, r *request) (*answer, error) {
 	if again.params, err = vaultapi.ParseJSON(record.Params); err != nil {
 		return nil, err
 	}
-	if err := authorizeParams(again, rt, again.params.Values()); err != nil {
+	sent := maps.Clone(again.params.Values())
+	maps.DeleteFunc(sent, func(name string, _ any) bool { _, ofPath := again.vars[name]; return ofPath })
+	if err := authorizeParams(again, rt, sent); err != nil {
 		return nil, err
 	}
 	for name, value := range again.vars {
