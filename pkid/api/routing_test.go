@@ -136,7 +136,7 @@ func TestVerbs(t *testing.T) {
 		{"GET", "pki/roles?help=1", "", nil, 200, ""},
 		{"GET", "pki/ca", "", []string{"X-Vault-Namespace", "root/"}, 200, ""},
 		{"GET", "pki/ca", "", []string{"X-Vault-Namespace", "team"}, 400, `namespace "team"`},
-		{"GET", "pki/ca", "", []string{"X-Vault-Wrap-TTL", "60s"}, 400, "wrapping"},
+		{"GET", "pki/ca", "", []string{"X-Vault-Wrap-TTL", "60s"}, 400, "wrapped"},
 		{"GET", "pki/ca", "", []string{"X-HTTP-Method-Override", "DELETE"}, 200, ""},
 	} {
 		got := s.ask(t, c.method, c.path, c.body, c.headers...)
