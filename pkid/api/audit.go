@@ -109,10 +109,17 @@ func (h *Handler) auditToken(r *request) string {
 	return h.Audit.Hash(id)
 }
 
+// mostOfStranger bounds what the log has of a stranger's parameters, in octets: a
+// login needs less, and he can send as many as he likes.
+const mostOfStranger = 1 << 10
+
 func (h *Handler) auditRequest(r *request) *auditlog.Request {
 	out := &auditlog.Request{
 		ID: r.id, Operation: string(r.op), Path: shortened(r.path), ClientToken: h.auditToken(r),
 		Data: h.Audit.Conceal(r.sent(), readableOf(r)), WrapTTL: int64(r.wrapTTL.Seconds()),
+	}
+	if len(r.who.policies) == 0 {
+		out.Data = h.Audit.Shorten(out.Data, mostOfStranger)
 	}
 	if r.mount != nil {
 		out.MountPoint, out.MountType = r.mount.Path, r.mount.Type

@@ -18,6 +18,9 @@ import (
 // maxBody bounds a request's body, in octets, as Vault does.
 const maxBody = 32 << 20
 
+// maxStrangerBody bounds that of a request that anybody may send, such as a login.
+const maxStrangerBody = 128 << 10
+
 // maxPath bounds a request's path, in octets.
 const maxPath = 4 << 10
 
@@ -55,7 +58,11 @@ func (h *Handler) readParams(w http.ResponseWriter, req *http.Request, r *reques
 			return nil, err
 		}
 	case r.op == update || r.op == patch:
-		body, err := readBody(w, req)
+		most := maxBody
+		if rt.stranger {
+			most = maxStrangerBody
+		}
+		body, err := readBody(w, req, most)
 		if err != nil {
 			return nil, err
 		}
@@ -92,13 +99,13 @@ func (h *Handler) readParams(w http.ResponseWriter, req *http.Request, r *reques
 	return warnings, nil
 }
 
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	tooLarge := vaultapi.Errorf(http.StatusRequestEntityTooLarge, "the body is larger than %d octets", maxBody)
-	if req.ContentLength > maxBody {
+func readBody(w http.ResponseWriter, req *http.Request, most int) ([]byte, error) {
+	tooLarge := vaultapi.Errorf(http.StatusRequestEntityTooLarge, "the body is larger than %d octets", most)
+	if req.ContentLength > int64(most) {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, int64(most)))
 	if _, is := errors.AsType[*http.MaxBytesError](err); is {
 		return nil, tooLarge
 	}

@@ -48,6 +48,14 @@ func (l *Log) Conceal(data map[string]any, readable func(name string) bool) map[
 	return out
 }
 
+// Shorten gives what Conceal gave, or an HMAC of it where that has more octets.
+func (l *Log) Shorten(concealed map[string]any, most int) map[string]any {
+	if size(concealed) <= most {
+		return concealed
+	}
+	return map[string]any{"elided": l.hashJSON(concealed)}
+}
+
 func (l *Log) conceal(value any, readable bool) any {
 	switch v := value.(type) {
 	case nil, bool:
