@@ -69,6 +69,7 @@ func (ls *Listeners) NeedRestart(configured []config.Listener) (changes []error)
 		}
 		meant[l] = true
 		if old := l.config; c.TLSDisable != old.TLSDisable || c.SocketMode != old.SocketMode || c.SocketUser != old.SocketUser || c.SocketGroup != old.SocketGroup ||
+			c.UnauthenticatedMetricsAccess != old.UnauthenticatedMetricsAccess ||
 			!slices.Equal(c.XForwardedForAuthorizedAddrs, old.XForwardedForAuthorizedAddrs) {
 			changes = append(changes, c.Place.Errorf("", "listener %s: it is open with other settings", c.Address))
 		}
