@@ -46,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Name:                      "hsmd",
 		Usage:                     "holds CA keys in HSMs, and signs with them what its configuration allows",
 		Version:                   version,
-		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approvalsCommand(), approveCommand()},
+		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approvalsCommand(), approveCommand(), drillCommand()},
 		Action:                    unknownCommand,
 		OnUsageError:              usageError,
 		HideHelpCommand:           true,
