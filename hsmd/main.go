@@ -48,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Name:                      "hsmd",
 		Usage:                     "holds CA keys in HSMs, and signs with them what its configuration allows",
 		Version:                   version,
-		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approvalsCommand(), approveCommand(), manual.Command()},
+		Commands:                  []*cli.Command{serverCommand(), checkCommand(), keyCommand(), auditCommand(), approvalsCommand(), approveCommand(), drillCommand(), manual.Command()},
 		Action:                    unknownCommand,
 		OnUsageError:              usageError,
 		HideHelpCommand:           true,

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"hsmd/approval":    nil,
 	"hsmd/constraint":  {"config", "hsmd/tbs"},
 	"hsmd/grant":       {"config", "wire/unixsock"},
+	"hsmd/drill":       {"wire"},
 	"hsmd/tbs":         {"wire"},
 	"hsmd/managedkey":  {"config", "wire"},
 	"hsmd/responder":   nil,
