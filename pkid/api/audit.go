@@ -198,6 +198,8 @@ func readableOf(r *request) func(name string) bool {
 	var names map[string]bool
 	switch {
 	case strings.HasPrefix(r.path, "sys/wrapping/"): // whatever somebody wraps, under any name
+	case strings.HasPrefix(r.path, "sys/approvals/"): // the answer is that of a path of pki
+		names = readablePKI
 	case strings.HasPrefix(r.path, "sys/"):
 		names = readableSys
 	case strings.HasPrefix(r.path, "auth/"):

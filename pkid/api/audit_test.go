@@ -7,8 +7,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/auditlog"
+	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/pending"
 )
 
 // audited are the lines of the audit log from an offset on, and the text.
@@ -192,4 +195,21 @@ func TestAuditHidesWhatIsWrapped(t *testing.T) {
 		s.ask(t, "POST", "sys/wrapping/wrap", `{"description":"s3cret-1","config":{"password":"s3cret-2"},"rules":["s3cret-3"]}`, "X-Vault-Wrap-TTL", "60")
 	})
 	s.hides(t, text, "s3cret-1", "s3cret-2", "s3cret-3")
+}
+
+// What is issued when it was approved is as readable as what is issued at once.
+func TestAuditOfWhatWasApproved(t *testing.T) {
+	s := start(t)
+	s.ca(t)
+	draw, err := ca.NewDraw(time.Now())
+	must(t, err)
+	must(t, s.handler.Pending.Put(t.Context(), &pending.Request{
+		ID: "0123", Path: "pki/sign-verbatim", Params: []byte(`{"ttl":"1h","csr":` + csr + `}`), Requester: "root", RequestID: "x",
+		Until: time.Now().Add(time.Hour), Now: draw.Now, Serial: draw.Serial.Bytes(), New: draw.New,
+	}))
+	var a *answer
+	_, answered, _ := s.during(t, func() { a = s.do(t, "GET", "sys/approvals/0123", "") })
+	if d := answered.Response.Data; d["serial_number"] == nil || d["serial_number"] != a.Data["serial_number"] || d["certificate"] != a.Data["certificate"] {
+		t.Errorf("answer: %v", d)
+	}
 }
