@@ -197,6 +197,7 @@ type SignRequest struct {
 	Message []byte          `cbor:"4,keyasint,omitempty"`
 	Digest  []byte          `cbor:"5,keyasint,omitempty"`
 	Context string          `cbor:"6,keyasint,omitempty"` // mount and request id, for the log
+	NoWait  bool            `cbor:"7,keyasint,omitempty"` // what needs approval is refused, and not kept
 
 	Parts io.Reader `cbor:"-"`
 }

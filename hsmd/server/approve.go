@@ -68,6 +68,9 @@ func (c *session) approved(k *managedkey.Key, rule *approval.Rule, public *manag
 	if !rule.Needs(summary.Kind.String()) {
 		return nil
 	}
+	if req.NoWait {
+		return wire.Errorf(wire.Denied, "key %q signs this only when people have approved it, and this request cannot wait for that: what it makes beside the signature would be another the next time (for a certificate, sign a CSR)", k.Name())
+	}
 	status, err := c.srv.approvals.Ask(rule, approval.Request{
 		UID: c.peer.UID, Key: k.Name(), SPKI: public.ID[:], Scheme: req.Scheme.String(), Kind: summary.Kind.String(),
 		Message: message, Words: approval.Words(summary.Kind.String(), message), Context: shorten(req.Context),

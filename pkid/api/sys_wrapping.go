@@ -61,10 +61,16 @@ func (h *Handler) wrapped(r *request, a *answer) (*answer, error) {
 	return &answer{wrap: info, status: a.status}, nil
 }
 
+// maxWrapped bounds what whoever has the default policy may have kept, in octets.
+const maxWrapped = 1 << 20
+
 // wrapParams serves sys/wrapping/wrap: it answers what was sent, to be wrapped.
 func wrapParams(_ *Handler, r *request) (*answer, error) {
 	if r.wrapTTL == 0 {
 		return nil, vaultapi.BadRequest("endpoint requires response wrapping to be used (X-Vault-Wrap-TTL)")
+	}
+	if text, err := json.Marshal(r.params.Values()); err != nil || len(text) > maxWrapped {
+		return nil, vaultapi.BadRequest("what is to be wrapped is longer than the %d octets that are possible", maxWrapped)
 	}
 	for _, name := range r.params.Names() {
 		r.params.Present(name) // none is unknown

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"strings"
 
+	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
@@ -98,7 +99,11 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := a.finish(ctx, out, prepared, key, r, req.RequestID); err != nil {
+	signing := ctx
+	if out.Key != nil { // which would be another the next time
+		signing = hsm.WithoutWaiting(ctx)
+	}
+	if err := a.finish(signing, out, prepared, key, r, req.RequestID); err != nil {
 		return nil, err
 	}
 

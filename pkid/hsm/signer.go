@@ -84,6 +84,14 @@ func (s *Signer) SignStream(message io.Reader, opts crypto.SignerOpts) ([]byte, 
 	return s.sign(&wire.SignRequest{Parts: io.MultiReader(bytes.NewReader(start), message)}, opts)
 }
 
+type noWait struct{}
+
+// WithoutWaiting is a context for signatures that cannot wait for approval: what
+// needs it is refused, and hsmd keeps nothing.
+func WithoutWaiting(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noWait{}, true)
+}
+
 func (s *Signer) sign(req *wire.SignRequest, opts crypto.SignerOpts) ([]byte, error) {
 	scheme, err := SchemeOf(s.key.Public, opts)
 	if err != nil {
@@ -91,6 +99,7 @@ func (s *Signer) sign(req *wire.SignRequest, opts crypto.SignerOpts) ([]byte, er
 	}
 	digest := sha256.Sum256(s.key.SPKI)
 	req.Key, req.SPKI, req.Scheme, req.Context = s.key.Name, digest[:], scheme, s.context
+	req.NoWait, _ = s.ctx.Value(noWait{}).(bool)
 	answer, err := s.client.Sign(s.ctx, req)
 	if err != nil {
 		return nil, err
