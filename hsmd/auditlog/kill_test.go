@@ -131,7 +131,7 @@ func TestVerifyWhileSealing(t *testing.T) {
 	stop := make(chan struct{})
 	for i := range 2 {
 		writing.Go(func() {
-			for j := 0; ; j++ {
+			for j := range 1500 { // each reading is of all, and they get longer
 				select {
 				case <-stop:
 					return

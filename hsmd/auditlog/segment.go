@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // segment is one file of the log. A sealed one has the numbers of its first and
@@ -33,8 +34,19 @@ func sealedName(path string, first, last uint64) string {
 func beside(path, ext string) string { return strings.TrimSuffix(path, filepath.Ext(path)) + ext }
 
 // sealedSegments lists the sealed segments beside a log, in order. Between the
-// first that is there and the last none may be missing.
-func sealedSegments(path string) ([]segment, error) {
+// first that is there and the last none may be missing. A folder that is listed
+// while files in it get other names may leave one out: then it is listed again.
+func sealedSegments(path string) (all []segment, err error) {
+	for range 5 {
+		if all, err = listSegments(path); err == nil {
+			return all, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, err
+}
+
+func listSegments(path string) ([]segment, error) {
 	ext := filepath.Ext(path)
 	base := strings.TrimSuffix(filepath.Base(path), ext)
 	form := regexp.MustCompile("^" + regexp.QuoteMeta(base) + `-(\d{12,19})-(\d{12,19})` + regexp.QuoteMeta(ext) + "$")
