@@ -46,7 +46,7 @@ func (h *Handler) wait(r *request, waits *wire.Error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	record := &pending.Request{ID: waits.ID, Path: r.path, Params: params, Requester: r.who.name, RequestID: r.id, Until: waits.Until,
+	record := &pending.Request{ID: waits.ID, Path: r.path, Params: params, Requester: r.who.name, Alias: r.who.alias, RequestID: r.id, Until: waits.Until,
 		Now: r.draw.Now, Serial: r.draw.Serial.Bytes(), New: r.draw.New}
 	if err := h.Pending.Put(r.ctx, record); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func readApproval(h *Handler, r *request) (*answer, error) {
 	for name, value := range again.vars {
 		again.params.Set(name, value)
 	}
-	again.who.name = record.Requester
+	again.who.name, again.who.alias = record.Requester, record.Alias
 	return h.repeat(again, rt, record)
 }
 

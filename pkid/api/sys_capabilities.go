@@ -37,7 +37,7 @@ func readCapabilities(h *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.capabilities(r, h.Policies.ACL(t.Policies))
+	return h.capabilities(r, h.Policies.ACL(t.Policies, t.Alias))
 }
 
 // readCapabilitiesByAccessor is the same for a token that is not known.
@@ -46,7 +46,7 @@ func readCapabilitiesByAccessor(h *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.capabilities(r, h.Policies.ACL(t.Policies))
+	return h.capabilities(r, h.Policies.ACL(t.Policies, t.Alias))
 }
 
 func (h *Handler) capabilities(r *request, acl *policy.ACL) (*answer, error) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
 
@@ -20,6 +21,7 @@ type Request struct {
 	Path      string          `json:"path"` // below /v1/
 	Params    json.RawMessage `json:"params"`
 	Requester string          `json:"requester"`
+	Alias     *identity.Alias `json:"alias,omitempty"`
 	RequestID string          `json:"request_id"` // of the first time it was asked
 	Until     time.Time       `json:"until"`
 
