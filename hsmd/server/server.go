@@ -61,6 +61,7 @@ type Server struct {
 	era       atomic.Pointer[era]
 	store     *managedkey.Store
 	audit     *auditlog.Log
+	signing   atomic.Int64 // how many have a line in the log and no outcome
 	ledger    *ledger.Ledger
 	marked    atomic.Uint64 // how far the ledger is known to have what the log has
 	version   string
