@@ -31,6 +31,8 @@ const (
 var (
 	// ErrUnknown is that nothing of this id waits.
 	ErrUnknown = errors.New("nothing waits under this id")
+	// ErrOther is that a message is not the one of the approval that was named.
+	ErrOther = errors.New("the approval is of another message")
 	// ErrFull is that too much waits.
 	ErrFull = errors.New("too many requests wait for approval")
 )
@@ -116,11 +118,14 @@ func (t *Table) sweep() error {
 }
 
 // Ask says how far a request is that a key's rule holds back. One that is not
-// there waits from now on, durably. Of r, ID, Asked, Until and Signatures are
-// given here.
+// there waits from now on, durably. Of r, Asked, Until and Signatures are given
+// here, and ID; one that is set and turns out to be another is ErrOther.
 func (t *Table) Ask(rule *Rule, r Request) (*Status, error) {
 	if len(r.Message) > MaxMessage {
 		return nil, fmt.Errorf("a message of %d octets is too long to wait for approval; %d are possible", len(r.Message), MaxMessage)
+	}
+	if named := r.ID; named != "" && named != r.id() {
+		return nil, ErrOther
 	}
 	r.ID, r.Signatures = r.id(), nil
 	t.mu.Lock()

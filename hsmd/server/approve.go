@@ -72,10 +72,14 @@ func (c *session) approved(k *managedkey.Key, rule *approval.Rule, public *manag
 		return wire.Errorf(wire.Denied, "key %q signs this only when people have approved it, and this request cannot wait for that: what it makes beside the signature would be another the next time (for a certificate, sign a CSR)", k.Name())
 	}
 	status, err := c.srv.approvals.Ask(rule, approval.Request{
-		UID: c.peer.UID, Key: k.Name(), SPKI: public.ID[:], Scheme: req.Scheme.String(), Kind: summary.Kind.String(),
+		ID: req.Approval, UID: c.peer.UID, Key: k.Name(), SPKI: public.ID[:], Scheme: req.Scheme.String(), Kind: summary.Kind.String(),
 		Message: message, Words: approval.Words(summary.Kind.String(), message), Context: shorten(req.Context),
 	})
 	switch {
+	case errors.Is(err, approval.ErrOther):
+		out := wire.Errorf(wire.Denied, "key %q: what is to be signed is not what approval %q is of", k.Name(), shorten(req.Approval))
+		out.ID = req.Approval
+		return out
 	case errors.Is(err, approval.ErrFull):
 		return &wire.Error{Code: wire.Busy, RetryAfter: time.Minute, Message: err.Error()}
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 	"github.com/hsmpki/hsmpki/wire"
@@ -130,14 +131,15 @@ func (h *Handler) repeat(again *request, rt *route, record *pending.Request) (*a
 	if there != nil {
 		a.data["certificate"] = ca.PEM("CERTIFICATE", there.DER)
 	} else {
+		again.ctx = hsm.Repeating(again.ctx, record.ID)
 		a, err = rt.ops[update](h, again)
-		if waits, is := errors.AsType[*wire.Error](err); is && waits.Code == wire.Pending {
-			if waits.ID != record.ID {
-				return nil, vaultapi.BadRequest("what the certificate depends on has changed since (role, issuer or URLs), so that it would be another than the one that waits: ask for it anew (%s)", waits.Message)
-			}
-			return stillWaits(record, waits), nil
-		}
-		if err != nil {
+		said, is := errors.AsType[*wire.Error](err)
+		switch {
+		case is && said.Code == wire.Pending:
+			return stillWaits(record, said), nil
+		case is && said.Code == wire.Denied && said.ID == record.ID:
+			return nil, vaultapi.BadRequest("what the certificate depends on has changed since (role, issuer or URLs), so that it would be another than the one that waits: ask for it anew (%s)", said.Message)
+		case err != nil:
 			return nil, err
 		}
 	}

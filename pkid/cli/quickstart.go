@@ -66,7 +66,7 @@ func runQuickstart(c *cli.Context) error {
 	walk.write(mount+"/config/urls", "issuing_certificates="+base+"/ca", "crl_distribution_points="+base+"/crl")
 	walk.write(mount+"/roles/"+role, "allowed_domains="+domain, "allow_subdomains=true", "allow_localhost=false", "key_type=ec", "ttl=72h", "max_ttl=72h")
 	first := walk.write(mount+"/issue/"+role, "common_name=test."+domain)
-	if walk.err != nil {
+	if walk.err != nil || walk.waits != "" {
 		return walk.err
 	}
 	fmt.Fprintf(s.out, "\n%s\n\nThe CA works: the certificate above, serial %s, is its first.\nNext:\n"+

@@ -10,10 +10,12 @@ import (
 )
 
 // walkthrough makes calls one after another, printing each as the command that
-// would make it. After a failure it makes no more; err says which it was.
+// would make it. After a failure it makes no more; err says which it was. After a
+// call that waits for people's approval it goes on printing, and makes no more.
 type walkthrough struct {
 	*session
-	err error
+	err   error
+	waits string // the path where to ask for what waits; "": nothing does
 }
 
 // write is `pkid write`. A PIN is printed as "pin=-".
@@ -50,9 +52,18 @@ func (w *walkthrough) secrets(verb, args, method, path string, body map[string]a
 	w.call(method, path, body)
 }
 
-func (w *walkthrough) say(command string) { fmt.Fprintf(w.out, "$ pkid %s\n", command) }
+func (w *walkthrough) say(command string) {
+	prompt := "$ "
+	if w.waits != "" {
+		prompt = "  "
+	}
+	fmt.Fprintf(w.out, "%spkid %s\n", prompt, command)
+}
 
 func (w *walkthrough) call(method, path string, body map[string]any) map[string]any {
+	if w.waits != "" {
+		return nil
+	}
 	answer, err := w.Do(w.ctx.Context, &client.Request{Method: method, Path: path, Body: body})
 	if err != nil {
 		w.err = explain("Error at "+path, err)
@@ -62,7 +73,19 @@ func (w *walkthrough) call(method, path string, body map[string]any) map[string]
 		return nil
 	}
 	w.warn(answer.Secret.Warnings)
+	if answer.Status == http.StatusAccepted {
+		w.wait(text(answer.Secret.Data["approval_id"]), text(answer.Secret.Data["poll"]))
+	}
 	return answer.Secret.Data
+}
+
+// wait says how it goes on.
+func (w *walkthrough) wait(id, poll string) {
+	w.waits = poll
+	fmt.Fprintf(w.out, "\nThe key signs this only when people have approved it. At hsmd, each of them:\n"+
+		"  hsmd approve -statement %s >statement; ssh-keygen -Y sign -n approval@hsmd -f KEY statement\n"+
+		"  hsmd approve -signature=statement.sig %[1]s\n"+
+		"Then have it signed, before anything that it depends on is changed, and do the rest:\n  pkid read %s\n", id, poll)
 }
 
 const managedKeys = "sys/managed-keys/"
