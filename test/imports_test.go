@@ -21,9 +21,10 @@ var mayImport = map[string][]string{
 	"wire/unixsock":  nil,
 	"config":         nil,
 	"config/manual":  nil, // both programs' manual pages and completions
+	"config/logging": nil, // how both daemons write their log
 	"config/systemd": nil, // what both daemons say to systemd
 
-	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config", "config/manual", "config/systemd"},
+	"hsmd":             {"hsmd/*", "wire", "wire/unixsock", "config", "config/logging", "config/manual", "config/systemd"},
 	"hsmd/server":      {"wire", "wire/unixsock", "hsmd/grant", "hsmd/tbs", "hsmd/managedkey", "hsmd/responder", "hsmd/confinement", "hsmd/approval", "hsmd/auditlog", "hsmd/ledger", "hsmd/constraint"},
 	"hsmd/approval":    nil,
 	"hsmd/constraint":  {"config", "hsmd/tbs"},
@@ -40,7 +41,7 @@ var mayImport = map[string][]string{
 	"hsmd/awskms":      {"wire"},
 	"hsmd/backendtest": {"wire"},
 
-	"pkid":                    {"pkid/*", "config", "config/manual", "config/systemd", "wire"},
+	"pkid":                    {"pkid/*", "config", "config/logging", "config/manual", "config/systemd", "wire"},
 	"pkid/cli":                {"pkid/client", "pkid/store/snapshot", "pkid/vaultapi", "pkid/health"},
 	"pkid/health":             nil,
 	"pkid/client":             {"pkid/vaultapi"},
@@ -97,7 +98,7 @@ var homes = map[string][]string{
 	"github.com/hashicorp/vault":      {},
 	"github.com/hashicorp/hcl":        {"pkid/policy"},
 	"github.com/rogpeppe/go-internal": {},
-	"github.com/coreos/go-systemd":    {"config/manual", "config/systemd"},
+	"github.com/coreos/go-systemd":    {"config/logging", "config/manual", "config/systemd"},
 	"github.com/aws":                  {"hsmd/awskms"},
 	"github.com/jackc/pgx":            {},
 	"golang.org/x/mod":                {"hsmd/auditlog"},
