@@ -12,8 +12,10 @@ type Approving interface {
 }
 
 // ApprovalsRequest asks for what waits of the keys for which the caller may
-// approve.
-type ApprovalsRequest struct{}
+// approve, or with an ID for that one alone, which is given whole.
+type ApprovalsRequest struct {
+	ID string `cbor:"1,keyasint,omitempty"`
+}
 
 // ApprovalsResponse lists it.
 type ApprovalsResponse struct {

@@ -73,6 +73,7 @@ type Status struct {
 	Request
 	Given  []string // who approved, in order
 	Quorum int
+	New    bool // it waits since just now
 }
 
 // Approved reports whether enough people did.
@@ -151,7 +152,9 @@ func (t *Table) Ask(rule *Rule, r Request) (*Status, error) {
 		return nil, err
 	}
 	t.waiting[r.ID] = &r
-	return status(rule, &r), nil
+	s := status(rule, &r)
+	s.New = true
+	return s, nil
 }
 
 func status(rule *Rule, r *Request) *Status {
