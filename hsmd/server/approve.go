@@ -69,7 +69,7 @@ func (c *session) approved(k *managedkey.Key, rule *approval.Rule, public *manag
 		return nil
 	}
 	if req.NoWait {
-		return wire.Errorf(wire.Denied, "key %q signs this only when people have approved it, and this request cannot wait for that: what it makes beside the signature would be another the next time (for a certificate, sign a CSR)", k.Name())
+		return wire.Errorf(wire.Denied, "key %q signs this only when people have approved it, and this request cannot wait for that: it would be another the next time (for a certificate, sign a CSR)", k.Name())
 	}
 	status, err := c.srv.approvals.Ask(rule, approval.Request{
 		ID: req.Approval, UID: c.peer.UID, Key: k.Name(), SPKI: public.ID[:], Scheme: req.Scheme.String(), Kind: summary.Kind.String(),

@@ -91,8 +91,11 @@ func deleteApproval(h *Handler, r *request) (*answer, error) {
 // readApproval serves GET sys/approvals/:id: it does again what waited, and
 // answers as that would. Who asks has to have the right to that, too.
 func readApproval(h *Handler, r *request) (*answer, error) {
-	h.polling.Lock() // else two would issue it
-	defer h.polling.Unlock()
+	done, err := h.Pending.Turn(r.ctx, r.vars["id"])
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	record, err := h.Pending.Get(r.ctx, r.vars["id"])
 	if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func quickstartCommand() *cli.Command {
 		Flags: flags(
 			&cli.StringFlag{Name: "cn", Usage: "common `name` of the root certificate", Required: true},
 			&cli.StringFlag{Name: "mount", Value: "pki", Usage: "`path` of the CA"},
-			&cli.StringFlag{Name: "ttl", Value: "87600h", Usage: "how long the root is valid"},
+			&cli.StringFlag{Name: "ttl", Value: "87600h", Usage: "how long the root is valid; a key with constraints may allow less"},
 			&cli.StringFlag{Name: "domain", Value: "example.com", Usage: "`domain` under which the role issues"},
 			&cli.StringFlag{Name: "role", Usage: "`name` of the role (default: the domain with dashes)"},
 			&cli.StringFlag{Name: "url", Value: "http://127.0.0.1:8200", Usage: "where relying parties reach this server"},
@@ -54,6 +54,7 @@ func runQuickstart(c *cli.Context) error {
 	key := walk.managedKey(mount, spec)
 	walk.secrets("enable", "-path="+mount+" -max-lease-ttl="+c.String("ttl")+" pki", http.MethodPost, "sys/mounts/"+mount,
 		map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": c.String("ttl")}})
+	mounted := walk.err == nil
 	root := []string{"common_name=" + c.String("cn"), "ttl=" + c.String("ttl")}
 	if key != "" {
 		walk.secrets("tune", "-allowed-managed-keys="+key+" "+mount, http.MethodPost, "sys/mounts/"+mount+"/tune",
@@ -61,6 +62,9 @@ func runQuickstart(c *cli.Context) error {
 		walk.write(mount+"/root/generate/kms", append(root, "managed_key_name="+key)...)
 	} else {
 		walk.write(mount+"/root/generate/internal", append(root, spec.internal...)...)
+	}
+	if mounted && walk.refused != nil {
+		walk.withdraw(mount)
 	}
 	base := strings.TrimSuffix(c.String("url"), "/") + "/v1/" + mount
 	walk.write(mount+"/config/urls", "issuing_certificates="+base+"/ca", "crl_distribution_points="+base+"/crl")

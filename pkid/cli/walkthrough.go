@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/hsmpki/hsmpki/pkid/client"
 )
@@ -14,8 +18,9 @@ import (
 // call that waits for people's approval it goes on printing, and makes no more.
 type walkthrough struct {
 	*session
-	err   error
-	waits string // the path where to ask for what waits; "": nothing does
+	err     error
+	refused *client.ResponseError // what err is of, where the server refused and so did nothing
+	waits   string                // the path where to ask for what waits; "": nothing does
 }
 
 // write is `pkid write`. A PIN is printed as "pin=-".
@@ -67,6 +72,9 @@ func (w *walkthrough) call(method, path string, body map[string]any) map[string]
 	answer, err := w.Do(w.ctx.Context, &client.Request{Method: method, Path: path, Body: body})
 	if err != nil {
 		w.err = explain("Error at "+path, err)
+		if refusal, is := errors.AsType[*client.ResponseError](err); is && refusal.Status/100 == 4 {
+			w.refused = refusal
+		}
 		return nil
 	}
 	if answer.Secret == nil {
@@ -77,6 +85,24 @@ func (w *walkthrough) call(method, path string, body map[string]any) map[string]
 		w.wait(text(answer.Secret.Data["approval_id"]), text(answer.Secret.Data["poll"]))
 	}
 	return answer.Secret.Data
+}
+
+// maxTTL is how hsmd names the rule of a key by which a certificate may last less.
+var maxTTL = regexp.MustCompile(`max_ttl ([0-9][0-9a-z.]*)`)
+
+// withdraw takes the mount away that was made for what was refused then, so that
+// the same can be asked for again, and says what may do where that is known.
+func (w *walkthrough) withdraw(mount string) {
+	why := fmt.Sprint(w.err)
+	if rule := maxTTL.FindStringSubmatch(why); rule != nil {
+		why += fmt.Sprintf("\n\nThe key is for certificates that last less: -ttl=%s.", rule[1])
+	}
+	w.err = nil
+	w.secrets("disable", mount, http.MethodDelete, "sys/mounts/"+mount, nil)
+	if w.err != nil {
+		why += fmt.Sprintf("\n\nThe mount %s is there still: %v", mount, w.err)
+	}
+	w.err = cli.Exit(why, exitServer)
 }
 
 // wait says how it goes on.

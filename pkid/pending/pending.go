@@ -30,10 +30,12 @@ type Request struct {
 	New    string    `json:"new"`    // the UUID of what it makes
 }
 
-// Table has them, in the store alone.
+// Table has them, in the store alone. It is safe for concurrent use.
 type Table struct {
 	Store store.Store
 	Now   func() time.Time
+
+	turns turns
 }
 
 // Put keeps a request, and forgets those that have ended.
