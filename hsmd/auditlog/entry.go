@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -148,8 +149,8 @@ func (l *Line) Hash() Hash { return sha256.Sum256(l.Raw) }
 
 // head is what every line begins with; nothing else can stand there.
 func head(dst []byte, seq uint64, prev Hash) []byte {
-	dst = fmt.Appendf(dst, `{"seq":%d,"prev":"`, seq)
-	dst = hex.AppendEncode(dst, prev[:])
+	dst = strconv.AppendUint(append(dst, `{"seq":`...), seq, 10)
+	dst = hex.AppendEncode(append(dst, `,"prev":"`...), prev[:])
 	return append(dst, '"', ',')
 }
 

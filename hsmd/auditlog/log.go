@@ -2,7 +2,6 @@ package auditlog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,11 +103,11 @@ func (l *Log) Outcome(of *Pending, e *Entry) error {
 
 func (l *Log) append(e *Entry, p *Pending) (*Pending, error) {
 	e.Time = l.Now().UTC()
-	body, err := json.Marshal(e)
+	body, err := e.encode()
 	if err != nil {
 		return nil, fmt.Errorf("the log of signatures: %w", err)
 	}
-	p.body = body[1:]
+	p.body = body
 	return p, l.hand(p)
 }
 

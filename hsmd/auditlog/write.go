@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,7 @@ func (l *Log) write() {
 		settled := false
 		select {
 		case <-l.wake:
+			runtime.Gosched() // who can run already asks first, and shares the sync
 		case <-l.idle.C:
 			settled = true
 		}
