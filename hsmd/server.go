@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -64,18 +63,10 @@ type hsmd struct {
 	workers *worker.Supervisor
 }
 
-// gcPercent is how much the heap may grow between two collections, unless GOGC
-// in the environment says otherwise. What lives long in hsmd is a few MiB, so that
-// at Go's own 100 it collects several times a second under load; 200 costs 4 MiB.
-const gcPercent = 200
-
 // serve runs hsmd until ctx is done. It listens only when everything that a
 // request could need is loaded, so that the first one after a restart succeeds.
 func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.LevelVar) (err error) {
 	shareProcessors()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	if err := hardenProcess(); err != nil {
 		return err
 	}

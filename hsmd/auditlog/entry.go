@@ -22,7 +22,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -149,8 +148,8 @@ func (l *Line) Hash() Hash { return sha256.Sum256(l.Raw) }
 
 // head is what every line begins with; nothing else can stand there.
 func head(dst []byte, seq uint64, prev Hash) []byte {
-	dst = strconv.AppendUint(append(dst, `{"seq":`...), seq, 10)
-	dst = hex.AppendEncode(append(dst, `,"prev":"`...), prev[:])
+	dst = fmt.Appendf(dst, `{"seq":%d,"prev":"`, seq)
+	dst = hex.AppendEncode(dst, prev[:])
 	return append(dst, '"', ',')
 }
 

@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,11 +104,11 @@ func (l *Log) Outcome(of *Pending, e *Entry) error {
 
 func (l *Log) append(e *Entry, p *Pending) (*Pending, error) {
 	e.Time = l.Now().UTC()
-	body, err := e.encode()
+	body, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("the log of signatures: %w", err)
 	}
-	p.body = body
+	p.body = body[1:]
 	return p, l.hand(p)
 }
 

@@ -14,12 +14,10 @@ import (
 // disk has as much free space as a test says.
 type disk struct {
 	vfs.FS
-	free  atomic.Uint64
-	looks atomic.Int64
+	free atomic.Uint64
 }
 
 func (d *disk) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	d.looks.Add(1)
 	return vfs.DiskUsage{AvailBytes: d.free.Load()}, nil
 }
 
@@ -40,24 +38,6 @@ func TestNearlyFullDisk(t *testing.T) {
 		t.Errorf("listed: %v", err)
 	}
 	refused(t, m.good(1), ledger.RuleRevoked, "")
-}
-
-// How much is free is looked up for each claim where it is little, and not where
-// it is ample.
-func TestLooksAtTheDisk(t *testing.T) {
-	for free, each := range map[uint64]bool{1 << 30: true, 8 << 30: false} {
-		d := &disk{FS: vfs.NewMem()}
-		d.free.Store(free)
-		m := &memory{t: t, ca: issuer(t, "Example Root"), cfg: ledger.Config{Dir: "ledger", FS: d, Log: start(t).cfg.Log}}
-		m.open()
-		before := d.looks.Load()
-		for n := range 200 {
-			m.mustAll(m.issue(n+1, soon, "one"))
-		}
-		if looks := d.looks.Load() - before; (looks >= 200) != each {
-			t.Errorf("%d MiB free: looked %d times for 200 claims", free>>20, looks)
-		}
-	}
 }
 
 // A disk that fails ends all claims, and not hsmd.

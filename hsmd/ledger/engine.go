@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -133,38 +131,19 @@ const (
 	floorList  = 6 << 20
 )
 
-// Where ample was free, nobody fills the disk in roomFor.
-const (
-	ample   = 2 << 30
-	roomFor = 100 * time.Millisecond
-)
-
-// space looks how much is free, before a write fails: for each claim, or where
-// ample was free every roomFor.
+// space looks how much is free, before a write fails.
 type space struct {
-	fs    vfs.FS
-	dir   string
-	made  time.Time
-	until atomic.Int64 // since made: how long what was seen last is good for
-}
-
-func newSpace(fs vfs.FS, dir string) *space {
-	return &space{fs: fs, dir: dir, made: time.Now()} // which is monotonic
+	fs  vfs.FS
+	dir string
 }
 
 func (s *space) check(floor uint64) error {
-	now := time.Since(s.made)
-	if now < time.Duration(s.until.Load()) {
-		return nil
-	}
 	usage, err := s.fs.GetDiskUsage(s.dir)
 	switch {
 	case errors.Is(err, vfs.ErrUnsupported):
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot tell how much is free at %s: %w", s.dir, err)
-	case usage.AvailBytes >= ample:
-		s.until.Store(int64(now + roomFor))
 	case usage.AvailBytes < floor:
 		return fmt.Errorf("%d MiB are free at %s, below %d MiB this is not signed", usage.AvailBytes>>20, s.dir, floor>>20)
 	}

@@ -84,7 +84,7 @@ func open(cfg Config) (*Ledger, error) {
 			return nil, err
 		}
 	}
-	l := &Ledger{sync: pebble.Sync, large: make(chan struct{}, 1), space: newSpace(cfg.FS, cfg.Dir)}
+	l := &Ledger{sync: pebble.Sync, large: make(chan struct{}, 1), space: &space{fs: cfg.FS, dir: cfg.Dir}}
 	if cfg.Replayed {
 		l.sync = pebble.NoSync
 	}
