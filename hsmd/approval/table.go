@@ -24,6 +24,9 @@ const (
 	maxWaiting   = 1000
 	maxOfOneUser = 100
 
+	// MaxID is how many octets an ID has.
+	MaxID = 32
+
 	// MaxMessage is how many octets a message may have that is to wait.
 	MaxMessage = 256 << 10
 )
@@ -125,10 +128,11 @@ func (t *Table) Ask(rule *Rule, r Request) (*Status, error) {
 	if len(r.Message) > MaxMessage {
 		return nil, fmt.Errorf("a message of %d octets is too long to wait for approval; %d are possible", len(r.Message), MaxMessage)
 	}
-	if named := r.ID; named != "" && named != r.id() {
+	id := r.id()
+	if r.ID != "" && r.ID != id {
 		return nil, ErrOther
 	}
-	r.ID, r.Signatures = r.id(), nil
+	r.ID, r.Signatures = id, nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.sweep(); err != nil {

@@ -86,7 +86,7 @@ func (c *session) approved(k *managedkey.Key, rule *approval.Rule, public *manag
 	})
 	switch {
 	case errors.Is(err, approval.ErrOther):
-		out := wire.Errorf(wire.Denied, "key %q: what is to be signed is not what approval %q is of", k.Name(), shorten(req.Approval))
+		out := wire.Errorf(wire.Denied, "key %q: what is to be signed is not what approval %q is of", k.Name(), req.Approval)
 		out.ID = req.Approval
 		return out
 	case errors.Is(err, approval.ErrFull):

@@ -150,3 +150,29 @@ func TestLongListBesideApproval(t *testing.T) {
 		}
 	}
 }
+
+// TestApprovalNamed: who asks again for what waits and has become another message is
+// refused, and nothing else waits therefore.
+func TestApprovalNamed(t *testing.T) {
+	h := approving(t, "quorum = 1")
+	key := h.give("root", "P256")
+	message, _ := messages(t, x509.ECDSAWithSHA256, key, now)
+	ask := func(message []byte, id string) error {
+		_, err := h.as(own).Sign(ctx, &wire.SignRequest{Key: "root", SPKI: spkiID(t, key.Public()), Scheme: wire.ECDSAP256SHA256, Message: message, Approval: id})
+		return err
+	}
+	first, is := errors.AsType[*wire.Error](ask(message, ""))
+	if !is || first.Code != wire.Pending {
+		t.Fatal(first)
+	}
+	want(t, ask(message, first.ID), wire.Pending, first.ID)
+	other, _ := messages(t, x509.ECDSAWithSHA256, key, now.AddDate(0, 0, -1))
+	refusal, is := errors.AsType[*wire.Error](ask(other, first.ID))
+	if !is || refusal.Code != wire.Denied || refusal.ID != first.ID {
+		t.Errorf("another message: %+v", refusal)
+	}
+	want(t, ask(other, first.ID+"0"), wire.Invalid, "32 octets")
+	if n := len(waiting(t, h.dial(), "")); n != 1 {
+		t.Errorf("%d wait", n)
+	}
+}

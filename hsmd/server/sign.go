@@ -45,6 +45,9 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	if len(req.SPKI) != sha256.Size {
 		return nil, wire.Errorf(wire.Invalid, "a signature request names the key by the SHA-256 of its public key")
 	}
+	if len(req.Approval) > approval.MaxID {
+		return nil, wire.Errorf(wire.Invalid, "the ID of an approval has at most %d octets", approval.MaxID)
+	}
 
 	// Step 2: may this peer ask this of this key?
 	k, state, err := c.keyIn(grant.Sign, req.Key)
@@ -122,7 +125,8 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		return nil, c.notSigned(k, req, err)
 	}
 
-	// Step 9: the record of it, which becomes durable while the token works.
+	// Step 9: the record of it, which becomes durable while the token works, or
+	// with that of another whose signature is waiting for it.
 	record, err := c.record(k, req, entry, before...)
 	if err != nil {
 		return nil, err

@@ -26,8 +26,9 @@ type Request struct {
 }
 
 // New merges policies, of which those with templates are as [Policy.For] makes
-// them: a rule that is not filled in is left out. Rules of one and the same pattern become one: it has the
-// capabilities of all, unless one of them denies, and the limits of all.
+// them: a rule that is not filled in is left out. Rules of one and the same
+// pattern become one: it has the capabilities of all, unless one of them denies,
+// and the limits of all.
 func New(policies ...*Policy) *ACL {
 	acl := &ACL{exact: map[string]*rule{}}
 	patterns := map[string]*rule{}
