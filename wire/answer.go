@@ -51,6 +51,7 @@ func (c *Client) dispatch(frame []byte) error {
 	if k == nil {
 		return fmt.Errorf("%w: an answer to no request", errFrame)
 	}
+	k.steps.add(h.Steps)
 	switch h.Kind {
 	case kindCredit:
 		return k.moreCredit()

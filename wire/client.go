@@ -96,6 +96,7 @@ func (c *Client) fail(reason *Error) {
 // call is one request under way.
 type call struct {
 	response any           // decoded into by the reader
+	steps    *Steps        // nil: nobody wants to know
 	body     []byte        // of an answer in several frames
 	credit   chan struct{} // of a request with parts
 	done     chan error    // gets one value
@@ -159,14 +160,14 @@ func ask[T any](ctx context.Context, c *Client, o op, body any, parts io.Reader)
 		return nil, waited(ctx.Err())
 	}
 	response := new(T)
-	k := &call{response: response, done: make(chan error, 1)}
+	k := &call{response: response, steps: StepsOf(ctx), done: make(chan error, 1)}
 	if parts != nil {
 		k.credit = make(chan struct{}, PartWindow)
 		for range PartWindow {
 			k.credit <- struct{}{}
 		}
 	}
-	h := header{Kind: kindRequest, Op: o, Timeout: timeoutOf(ctx, o), More: parts != nil}
+	h := header{Kind: kindRequest, Op: o, Timeout: timeoutOf(ctx, o), More: parts != nil, Timed: k.steps != nil}
 	if err := c.register(&h, k); err != nil {
 		<-c.slots
 		return nil, err

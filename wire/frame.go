@@ -173,7 +173,9 @@ var errUnsent = errors.New("cannot be sent")
 func appendFrame(b *bytes.Buffer, h *header, body any, limit int) error {
 	start := b.Len()
 	b.Write([]byte{0, 0, 0, 0})
-	h.append(b)
+	if err := h.append(b); err != nil {
+		return fmt.Errorf("%w: %w", errUnsent, err)
+	}
 	switch body := body.(type) {
 	case nil:
 	case encoded:

@@ -35,6 +35,33 @@ const (
 	opLog       op = 10
 )
 
+// String names the operation, as the README does.
+func (o op) String() string {
+	switch o {
+	case opDescribe:
+		return "describe"
+	case opGenerate:
+		return "generate"
+	case opSign:
+		return "sign"
+	case opTest:
+		return "test"
+	case opConfigure:
+		return "configure"
+	case opForget:
+		return "forget"
+	case opStatus:
+		return "status"
+	case opApprovals:
+		return "approvals"
+	case opApprove:
+		return "approve"
+	case opLog:
+		return "log"
+	}
+	return "operation"
+}
+
 // header begins every frame after the handshake; a body follows it where the
 // kind has one.
 type header struct {
@@ -43,11 +70,13 @@ type header struct {
 	Op      op     `cbor:"3,keyasint,omitempty"` // of a request
 	Timeout uint32 `cbor:"4,keyasint,omitempty"` // of a request, milliseconds
 	More    bool   `cbor:"5,keyasint,omitempty"` // parts follow; more frames of this answer follow
+	Timed   bool   `cbor:"6,keyasint,omitempty"` // of a request: the answer is to have its steps
+	Steps   []Step `cbor:"7,keyasint,omitempty"` // of an answer or a failure, where they were asked for
 }
 
 // append writes the header as encoder does; it is on every frame, and so is
 // written by hand.
-func (h *header) append(b *bytes.Buffer) {
+func (h *header) append(b *bytes.Buffer) error {
 	var out [32]byte
 	pairs := byte(2)
 	p := append(out[:1], 0x01, byte(h.Kind), 0x02)
@@ -64,8 +93,18 @@ func (h *header) append(b *bytes.Buffer) {
 		p = append(p, 0x05, 0xf5)
 		pairs++
 	}
-	p[0] = 0xa0 | pairs
-	b.Write(p)
+	if h.Timed {
+		p = append(p, 0x06, 0xf5)
+		pairs++
+	}
+	if len(h.Steps) == 0 {
+		p[0] = 0xa0 | pairs
+		b.Write(p)
+		return nil
+	}
+	p[0] = 0xa0 | (pairs + 1)
+	b.Write(append(p, 0x07))
+	return encode(b, h.Steps)
 }
 
 // appendUint is an unsigned integer in its shortest form (RFC 8949, section

@@ -89,8 +89,9 @@ type inbound struct {
 
 // task is one request, decoded, for a worker.
 type task struct {
-	id  uint64
-	ctx context.Context
+	id    uint64
+	ctx   context.Context
+	steps *Steps // nil: nobody wants to know
 	bound
 }
 
@@ -199,7 +200,7 @@ func (s *server) request(h header, body []byte) error {
 	if err != nil || !room {
 		cancel()
 		if err == nil {
-			s.fail(h.ID, &Error{Code: Busy, Message: "too many long messages at once", RetryAfter: time.Second})
+			s.fail(h.ID, nil, &Error{Code: Busy, Message: "too many long messages at once", RetryAfter: time.Second})
 		}
 		return err
 	}
@@ -208,6 +209,9 @@ func (s *server) request(h header, body []byte) error {
 	// up soon.
 	s.unsent <- struct{}{}
 	t := task{id: h.ID, ctx: ctx, bound: todo}
+	if h.Timed {
+		t.ctx, t.steps = WithSteps(ctx, h.Op.String())
+	}
 	select {
 	case s.idle <- t:
 	default:
@@ -254,16 +258,16 @@ func (s *server) carryOut(t task) {
 			defer func() { <-s.cfg.Long }()
 		case <-t.ctx.Done():
 			s.finish(t.id)
-			s.fail(t.id, &Error{Code: Busy, Message: "too many long answers at once", RetryAfter: time.Second})
+			s.fail(t.id, t.steps, &Error{Code: Busy, Message: "too many long answers at once", RetryAfter: time.Second})
 			return
 		}
 	}
 	response, err := s.try(t)
 	s.finish(t.id)
 	if err != nil {
-		s.fail(t.id, err)
+		s.fail(t.id, t.steps, err)
 	} else {
-		s.answer(t.id, response)
+		s.answer(t.id, t.steps, response)
 	}
 }
 
@@ -294,30 +298,31 @@ func (s *server) finish(id uint64) {
 	r.cancel()
 }
 
-func (s *server) fail(id uint64, err error) {
+func (s *server) fail(id uint64, steps *Steps, err error) {
 	fault := FaultOf(err)
 	if !fault.Code.Known() {
 		fault.Code = Internal
 	}
-	_ = s.out.sendFrame(&header{Kind: kindFailure, ID: id}, fault)
+	_ = s.out.sendFrame(&header{Kind: kindFailure, ID: id, Steps: steps.End()}, fault)
 }
 
 // answer sends a response, in several frames if it must be. A broken
 // connection shows in the reader.
-func (s *server) answer(id uint64, response any) {
-	h := header{Kind: kindAnswer, ID: id}
+func (s *server) answer(id uint64, steps *Steps, response any) {
+	h := header{Kind: kindAnswer, ID: id, Steps: steps.End()}
 	err := s.out.sendFrame(&h, response)
 	if !errors.Is(err, errUnsent) {
 		return
 	}
 	var b bytes.Buffer
 	if encodeErr := encode(&b, response); encodeErr != nil || b.Len() > MaxAnswer {
-		s.fail(id, Errorf(Internal, "the answer %v", err))
+		s.fail(id, steps, Errorf(Internal, "the answer %v", err))
 		return
 	}
 	for b.Len() > 0 {
 		piece := b.Next(MaxPart)
 		h.More = b.Len() > 0
 		_ = s.out.sendFrame(&h, encoded(piece))
+		h.Steps = nil
 	}
 }

@@ -15,6 +15,9 @@ import (
 
 const clientHello = "00000018a4016968736d642077697265020103010466636c69656e74"
 
+// welcomed is a server's handshake, in answer to clientHello.
+var welcomed = []byte("\x00\x00\x00\x12\xa3\x01\x69hsmd wire\x02\x01\x04\x19\x01\x00")
+
 // TestViolationsCostTheConnection sends what no client may send. The server
 // names the fault, where there is a handshake to name it after, and hangs up.
 func TestViolationsCostTheConnection(t *testing.T) {
@@ -83,7 +86,8 @@ func TestViolationsCostTheConnection(t *testing.T) {
 
 // FuzzServe sends arbitrary bytes after a good handshake.
 func FuzzServe(f *testing.F) {
-	for _, seed := range []string{"0000000ca40101020103070419 7530a0", "00000010a3010102010303a301617302410301", "00000005a201030201"} {
+	for _, seed := range []string{"0000000ca40101020103070419 7530a0", "00000010a3010102010303a301617302410301", "00000005a201030201",
+		"00000012a401010201030306f5a301617302410303 01"} {
 		raw, _ := hex.DecodeString(strings.ReplaceAll(seed, " ", ""))
 		f.Add(raw)
 	}
@@ -108,22 +112,28 @@ func FuzzServe(f *testing.F) {
 // FuzzClient has a malicious server answer.
 func FuzzClient(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 6, 0xa2, 1, 4, 2, 1, 0xa0})
+	f.Add([]byte("\x00\x00\x00\x0d\xa3\x01\x04\x02\x01\x07\x81\xa2\x01\x61a\x03\x01\xa0"))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		near, far := sockets(t)
 		go func() {
 			_, _ = io.ReadFull(far, make([]byte, len(clientHello)/2))
-			welcome, _ := hex.DecodeString("00000011a3016968736d6420776972650201041901 00"[:42])
-			_, _ = far.Write(append(welcome, said...))
+			_, _ = far.Write(append(welcomed[:len(welcomed):len(welcomed)], said...))
 			_ = far.(*net.UnixConn).CloseWrite()
 			_, _ = io.Copy(io.Discard, far)
 		}()
 		client, err := wire.NewClient(near, wire.ClientConfig{Software: "client"})
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
+		ctx, steps := wire.WithSteps(ctx, "request")
 		_, _ = client.Describe(ctx, &wire.DescribeRequest{})
 		client.Close()
+		for i, s := range steps.End() {
+			if s.In > uint(i) || i >= wire.MaxSteps {
+				t.Errorf("step %d is a part of %d", i, s.In)
+			}
+		}
 	})
 }

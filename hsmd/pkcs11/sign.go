@@ -93,6 +93,7 @@ func (s *Service) signOnce(ctx context.Context, k *key, f *found, mech mechanism
 		return nil, "", err
 	}
 	call = "C_OpenSession"
+	wire.StepsOf(ctx).Next("session")
 	err = f.token.sessions.use(ctx, func(session p11.SessionHandle) error {
 		signature, call, err = s.signIn(ctx, session, k, f, mech, data)
 		return err
@@ -109,6 +110,7 @@ var errNoParts = errors.New("the token takes no message in parts")
 
 func (s *Service) signStream(ctx context.Context, k *key, f *found, mech mechanism, req *wire.SignRequest) (signature []byte, call string, err error) {
 	call = beginning
+	wire.StepsOf(ctx).Next("session")
 	err = f.token.sessions.use(ctx, func(session p11.SessionHandle) error {
 		signature, call, err = s.signParts(ctx, session, k, f, mech, req)
 		return err
@@ -120,6 +122,7 @@ func (s *Service) signStream(ctx context.Context, k *key, f *found, mech mechani
 func (s *Service) signIn(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism, data []byte) (signature []byte, call string, err error) {
 	buffer := buffers.Get().(*[maxSignature]byte)
 	defer buffers.Put(buffer)
+	wire.StepsOf(ctx).Next("C_Sign")
 	var n int
 	if f.wantsPIN {
 		var end func()
@@ -140,6 +143,7 @@ func (s *Service) signIn(ctx context.Context, session p11.SessionHandle, k *key,
 
 // signParts has the token hash a message as it comes, in constant memory.
 func (s *Service) signParts(ctx context.Context, session p11.SessionHandle, k *key, f *found, mech mechanism, req *wire.SignRequest) (signature []byte, call string, err error) {
+	wire.StepsOf(ctx).Next("C_SignUpdate")
 	end, err := s.begin(ctx, session, k, f, mech)
 	if err != nil {
 		return nil, beginning, err

@@ -46,6 +46,7 @@ func (c *session) record(k *managedkey.Key, req *wire.SignRequest, e *auditlog.E
 func (r *record) ends(ctx context.Context, signature []byte, err error) error {
 	defer r.srv.signing.Add(-1)
 	if err == nil {
+		wire.StepsOf(ctx).Next("log is durable")
 		if err = r.line.Wait(ctx); err != nil {
 			err = notRecorded(ctx, err)
 		}

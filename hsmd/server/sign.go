@@ -38,6 +38,7 @@ const (
 // checked.
 func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignResponse, error) {
 	defer c.srv.begin().end()
+	steps := wire.StepsOf(ctx)
 	// Step 1: the request itself. A digest could be of anything.
 	if len(req.Digest) > 0 {
 		return nil, wire.Errorf(wire.Invalid, "hsmd signs messages, not digests")
@@ -60,6 +61,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 3: which key pair does the peer mean, and does it sign so? That of the
 	// managed key, or of its OCSP responder.
+	steps.Next("key")
 	public, delegate, err := c.srv.meant(ctx, k, req)
 	if err != nil {
 		return nil, err
@@ -67,6 +69,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 4: what is to be signed? Read to the end, and hashed on the way. What
 	// the token hashes itself goes there meanwhile, all but its end.
+	steps.Next("message")
 	place, toToken := c.srv.hashesItself(k, public, delegate, req)
 	release, err := c.srv.hold(c.peer.UID, req.Parts != nil, toToken || req.Scheme.Hash() == 0)
 	if err != nil {
@@ -96,6 +99,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	}
 
 	// Step 5: do the key's constraints let it be signed?
+	steps.Next("constraints")
 	rule := strictest(rules, summary.Kind.String())
 	if err := c.constrained(state, k, public, delegate, rule, summary); err != nil {
 		return nil, c.notSigned(k, req, err)
@@ -103,6 +107,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 6: do people have to approve it, and have they?
 	if rule != nil {
+		steps.Next("approval")
 		if err := c.approved(k, rule, public, req, summary, whole); err != nil {
 			return nil, err
 		}
@@ -119,6 +124,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 8: does what was signed before speak against it? From here on it counts
 	// as signed.
+	steps.Next("ledger")
 	entry := seen.entry(summary, signed)
 	before, err := c.remember(public, list, summary, entry, rule != nil)
 	if err != nil {
@@ -127,6 +133,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 9: the record of it, which becomes durable while the token works, or
 	// with that of another whose signature is waiting for it.
+	steps.Next("log")
 	record, err := c.record(k, req, entry, before...)
 	if err != nil {
 		return nil, err
@@ -134,6 +141,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 10: the token's work, or hsmd's own. Its signature leaves when the
 	// record is durable.
+	steps.Next("token")
 	var answer []byte
 	if delegate != nil {
 		answer, err = c.srv.signAsResponder(k, delegate, signed)
