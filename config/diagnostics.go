@@ -126,10 +126,13 @@ var (
 
 	// secretName ends where a secret's value may begin.
 	secretName = regexp.MustCompile(`(?i)\b(\w*pin|\w*passw\w*|secret_key|access_key|state_key)\b"?`)
+
+	// userInfo is the name and password in a URL.
+	userInfo = regexp.MustCompile(`://[^/@"\s]*@`)
 )
 
 // text is a line as it may be shown: without what follows the name of a secret,
-// and empty where it cannot be told what it is.
+// without who a URL is for, and empty where it cannot be told what it is.
 func (s *source) text(line int) string {
 	if line < 1 || line > len(s.lines) {
 		return ""
@@ -141,7 +144,7 @@ func (s *source) text(line int) string {
 	if at := secretName.FindStringIndex(text); at != nil {
 		text = text[:at[1]] + " = " + redacted
 	}
-	text = strings.TrimSpace(text)
+	text = strings.TrimSpace(userInfo.ReplaceAllString(text, "://"+redacted+"@"))
 	if len(text) > 160 {
 		text = strings.ToValidUTF8(text[:160], "") + "…"
 	}

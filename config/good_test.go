@@ -167,6 +167,8 @@ func TestPKID(t *testing.T) {
 	equal(t, "unless there is a group", c.Peers[1].User+c.Peers[1].Group, "33")
 	equal(t, "policies", c.Peers[1].Policies, []string{"root"})
 	equal(t, "api_addr", c.APIAddr, "https://ca.example.com:8200")
+	equal(t, "tracing", c.Tracing.Endpoint, "https://collector.example.com:4318/tenant")
+	equal(t, "sample_ratio", c.Tracing.SampleRatio, 0.25)
 	equal(t, "audit_log", c.AuditLog, "/var/log/pkid/audit.log")
 	equal(t, "blocked_keys", c.BlockedKeys, []string{"/etc/pkid/blocked", "/usr/share/openssl-blacklist/blacklist.RSA-4096"})
 }

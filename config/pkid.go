@@ -43,6 +43,9 @@ type PKID struct {
 	// opened anew on SIGHUP. Default: none is kept.
 	AuditLog string
 
+	// Tracing (tracing) says where traces go. Default, nil: none are made.
+	Tracing *Tracing
+
 	// LogLevel (log_level) is debug, info, warn or error. Default: info.
 	LogLevel slog.Level
 
@@ -107,6 +110,7 @@ func (c *PKID) fields(b *block) {
 	b.single("hsmd", func(b *block) { c.HSMD = readHSMDService(b) })
 	b.blocks("listener", []string{"type"}, func(b *block) { readListener(b, &c.Listeners) })
 	b.blocks("peer", []string{"user"}, func(b *block) { c.Peers = append(c.Peers, readPeer(b)) })
+	b.single("tracing", func(b *block) { c.Tracing = readTracing(b) })
 	b.str("api_addr", &c.APIAddr)
 	b.list("blocked_keys", &c.BlockedKeys)
 	b.str("audit_log", &c.AuditLog)

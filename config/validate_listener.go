@@ -116,6 +116,7 @@ func (c *PKID) validate(src *source) {
 	if c.APIAddr != "" {
 		check.apiAddr(c.Place, c.APIAddr)
 	}
+	check.tracing(c.Tracing)
 }
 
 func (c checker) apiAddr(p Place, addr string) {

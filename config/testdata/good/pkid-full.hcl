@@ -28,3 +28,7 @@ api_addr  = "https://ca.example.com:8200"
 log_level = "warn"
 blocked_keys = ["/etc/pkid/blocked", "/usr/share/openssl-blacklist/blacklist.RSA-4096"]
 audit_log = "/var/log/pkid/audit.log"
+tracing {
+  endpoint     = "https://collector.example.com:4318/tenant"
+  sample_ratio = 0.25
+}

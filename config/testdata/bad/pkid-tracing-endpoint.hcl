@@ -1,0 +1,5 @@
+tracing {
+  endpoint     = "http://collector.example.com:4318"
+  sample_ratio = "half"
+  protocol     = "grpc"
+}

@@ -1,0 +1,1 @@
+tracing { endpoint = "collector.example.com:4318" }

@@ -1,0 +1,1 @@
+tracing { endpoint = "https://pkid:hunter2@collector.example.com" }
