@@ -14,6 +14,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/goodkey"
 	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 )
 
 // pkid is the running daemon, as far as a reload changes it.
@@ -26,6 +27,7 @@ type pkid struct {
 	audit     *auditlog.Log // nil: none is kept
 	blocked   *goodkey.Blocklist
 	listeners *listen.Listeners
+	traces    *traces
 
 	inForce []config.Rule
 }
@@ -46,7 +48,7 @@ func (p *pkid) reloads(ctx context.Context, hangups <-chan os.Signal) {
 }
 
 // reload takes from the file as it is now what can be changed while pkid runs:
-// peers, TLS certificates, blocked keys, api_addr and log level. Where anything
+// peers, TLS certificates, blocked keys, api_addr, tracing and log level. Where anything
 // in it or in the files that it names is at fault, nothing changes. Requests and
 // connections that are there go on.
 func (p *pkid) reload() {
@@ -59,7 +61,12 @@ func (p *pkid) reload() {
 	peers, peersErr := listen.NewPeers(cfg.Peers)
 	certificates, certificatesErr := p.listeners.Read(cfg.Listeners)
 	blocked, blockedErr := openBlocklist(cfg)
-	if err := errors.Join(peersErr, certificatesErr, blockedErr); err != nil {
+	err = errors.Join(peersErr, certificatesErr, blockedErr)
+	var tracer *tracing.Tracer
+	if err == nil { // whatever is made from here on is used
+		tracer, err = p.traces.open(cfg.Tracing)
+	}
+	if err != nil {
 		config.LogFaults(p.log, err)
 		return
 	}
@@ -67,7 +74,8 @@ func (p *pkid) reload() {
 		p.log.Warn("pkid has to be restarted to take a change", "change", change.Error())
 	}
 
-	p.handler.Change(api.Settings{Peers: peers, APIAddr: cfg.APIAddr})
+	p.handler.Change(api.Settings{Peers: peers, APIAddr: cfg.APIAddr, Tracer: tracer})
+	p.traces.use(cfg.Tracing, tracer)
 	certificates.Use()
 	p.blocked.Replace(blocked)
 
@@ -145,5 +153,5 @@ func (p *pkid) rules(cfg *config.PKID) []config.Rule {
 		all = append(all, config.Rule{Subject: "blocked_keys",
 			Text: fmt.Sprintf("%d keys and %d RSA moduli, of %s", keys, moduli, strings.Join(cfg.BlockedKeys, ", "))})
 	}
-	return append(all, p.listeners.Rules()...)
+	return append(append(all, p.traces.rules()...), p.listeners.Rules()...)
 }

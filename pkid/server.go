@@ -130,12 +130,17 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	if audit != nil {
 		defer func() { err = errors.Join(err, audit.Close()) }()
 	}
+	traces, err := newTraces(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
 	wraps := &wrapping.Store{Store: state, Now: time.Now, Log: log}
 	handler, err := api.New(api.Config{
 		Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Wrapping: wraps, Pending: &pending.Table{Store: state, Now: time.Now},
-		Metrics:  metrics.New(metrics.Config{Version: version, Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
+		Metrics:  metrics.New(metrics.Config{Version: version, Mounts: table, Storage: state, HSM: keys, Traces: &traces.counts, Now: time.Now}),
 		Audit:    audit,
-		Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr}, StorageType: cfg.Storage.Type, Version: version, Log: log,
+		Settings: api.Settings{Peers: peers, APIAddr: cfg.APIAddr, Tracer: traces.tracer}, StorageType: cfg.Storage.Type, Version: version, Log: log,
 	})
 	if err != nil {
 		return err
@@ -144,7 +149,7 @@ func serve(ctx context.Context, cfg *config.PKID, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
-	p := &pkid{log: log, systemd: systemd.Manager{Log: log}, level: level, started: cfg, handler: handler, audit: audit, blocked: blocked, listeners: listeners}
+	p := &pkid{log: log, systemd: systemd.Manager{Log: log}, level: level, started: cfg, handler: handler, audit: audit, blocked: blocked, listeners: listeners, traces: traces}
 	p.inForce = p.rules(cfg)
 	config.LogChanges(log, nil, p.inForce)
 

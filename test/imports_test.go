@@ -47,13 +47,13 @@ var mayImport = map[string][]string{
 	"pkid/client":             {"pkid/vaultapi"},
 	"pkid/vaultapi":           nil,
 	"pkid/listen":             {"config", "wire/unixsock"},
-	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/identity", "pkid/token", "pkid/auth", "pkid/auth/*", "pkid/policy", "pkid/auditlog", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/store/snapshot", "pkid/hsm", "pkid/pending", "pkid/wrapping", "pkid/metrics", "wire"},
+	"pkid/api":                {"pkid/vaultapi", "pkid/listen", "pkid/identity", "pkid/token", "pkid/auth", "pkid/auth/*", "pkid/policy", "pkid/auditlog", "pkid/mounts", "pkid/ca", "pkid/crl", "pkid/ocsp", "pkid/inventory", "pkid/tidy", "pkid/role", "pkid/issuance", "pkid/store", "pkid/store/snapshot", "pkid/hsm", "pkid/pending", "pkid/wrapping", "pkid/metrics", "pkid/tracing", "wire"},
 	"pkid/pending":            {"pkid/store", "pkid/identity"},
 	"pkid/wrapping":           {"pkid/store"},
 	"pkid/metrics":            {"pkid/mounts", "pkid/ca", "pkid/store/pebblestore", "wire"},
 	"pkid/mounts":             {"pkid/vaultapi", "pkid/store", "pkid/hsm", "pkid/ca", "pkid/ocsp", "pkid/tidy", "pkid/goodkey"},
 	"pkid/tidy":               {"pkid/store", "pkid/inventory"},
-	"pkid/ca":                 {"pkid/vaultapi", "pkid/identity", "pkid/store", "pkid/inventory", "pkid/crl", "pkid/issuance", "pkid/chain", "pkid/lint", "pkid/role", "pkid/ocsp", "pkid/hsm", "pkid/goodkey", "wire"},
+	"pkid/ca":                 {"pkid/vaultapi", "pkid/identity", "pkid/store", "pkid/inventory", "pkid/crl", "pkid/issuance", "pkid/chain", "pkid/lint", "pkid/role", "pkid/ocsp", "pkid/hsm", "pkid/goodkey", "pkid/tracing", "wire"},
 	"pkid/crl":                {"pkid/vaultapi", "pkid/store", "pkid/inventory", "pkid/issuance", "wire"},
 	"pkid/inventory":          {"pkid/store", "pkid/issuance"},
 	"pkid/ocsp":               {"pkid/issuance", "wire"},
@@ -73,9 +73,10 @@ var mayImport = map[string][]string{
 	"pkid/goodkey/debianweak": {"pkid/goodkey"},
 	"pkid/nameconstraints":    nil,
 	"pkid/chain":              nil,
-	"pkid/hsm":                {"wire", "wire/unixsock"},
+	"pkid/hsm":                {"wire", "wire/unixsock", "pkid/tracing"},
+	"pkid/tracing":            {"wire"}, // what hsmd did becomes spans there
 	"pkid/store":              nil,
-	"pkid/store/pebblestore":  {"pkid/store"},
+	"pkid/store/pebblestore":  {"pkid/store", "pkid/tracing"},
 	"pkid/store/storetest":    {"pkid/store"},
 	"pkid/store/snapshot":     {"pkid/store"},
 }
@@ -102,6 +103,7 @@ var homes = map[string][]string{
 	"github.com/aws":                  {"hsmd/awskms"},
 	"github.com/jackc/pgx":            {},
 	"golang.org/x/mod":                {"hsmd/auditlog"},
+	"go.opentelemetry.io":             {"pkid/tracing"},
 }
 
 // listed is what `go list` says of a package.

@@ -12,14 +12,20 @@ import (
 const (
 	MaxSteps    = 64
 	maxStepName = 32 // octets
+
+	// stepGrain is what times are rounded to, inwards: how long a token takes over
+	// a signature may tell of the private key, and whoever has taken the client
+	// over is told no more exactly than he can see for himself, through the log's
+	// sync (Minerva, CVE-2019-15809).
+	stepGrain = 100 // microseconds
 )
 
 // Step is one thing that was done for a request, or all of it.
 type Step struct {
 	Name  string `cbor:"1,keyasint"`
 	In    uint   `cbor:"2,keyasint,omitempty"` // number, from 1, of the step that it is a part of, which stands before it; 0: of none
-	Start int64  `cbor:"3,keyasint"`           // microseconds since 1970
-	Took  int64  `cbor:"4,keyasint,omitempty"` // microseconds
+	Start int64  `cbor:"3,keyasint"`           // microseconds since 1970, in hundreds
+	Took  int64  `cbor:"4,keyasint,omitempty"` // microseconds, in hundreds
 }
 
 // Steps note what is done for a request and how long it takes, for traces.
@@ -82,14 +88,18 @@ func (s *Steps) begin(name string, in uint) uint {
 		return 0
 	}
 	now := time.Now()
-	s.list, s.began = append(s.list, Step{Name: name, In: in, Start: now.UnixMicro()}), append(s.began, now)
+	start := (now.UnixMicro() + stepGrain - 1) / stepGrain * stepGrain
+	s.list, s.began = append(s.list, Step{Name: name, In: in, Start: start}), append(s.began, now)
 	return uint(len(s.list))
 }
 
 func (s *Steps) end(number uint) {
-	if number > 0 {
-		s.list[number-1].Took = time.Since(s.began[number-1]).Microseconds()
+	if number == 0 {
+		return
 	}
+	step, began := &s.list[number-1], s.began[number-1]
+	end := began.UnixMicro() + time.Since(began).Microseconds()
+	step.Took = max(end/stepGrain*stepGrain-step.Start, 0)
 }
 
 // add has what a peer did as a part of the step that it was asked in. The peer's

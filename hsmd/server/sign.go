@@ -154,7 +154,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		return nil, err
 	}
 	if c.srv.log.Enabled(ctx, slog.LevelDebug) {
-		c.srv.log.Debug("signed", "key", k.Name(), "uid", c.peer.UID, "kind", summary.Kind, "size", summary.Size, "context", shorten(req.Context))
+		c.srv.log.Debug("signed", "key", k.Name(), "uid", c.peer.UID, "kind", summary.Kind.String(), "size", summary.Size, "context", shorten(req.Context))
 	}
 	return &wire.SignResponse{Signature: answer}, nil
 }

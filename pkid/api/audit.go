@@ -7,6 +7,7 @@ import (
 
 	"github.com/hsmpki/hsmpki/pkid/auditlog"
 	"github.com/hsmpki/hsmpki/pkid/listen"
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
@@ -76,7 +77,9 @@ func (h *Handler) recordAnswer(r *request, a *answer, refused error) error {
 	if !r.trail.acted {
 		return nil
 	}
+	_, waiting := tracing.Start(r.ctx, "audit log is durable")
 	err = errors.Join(r.trail.asked.Wait(r.ctx), line.Wait(r.ctx))
+	waiting.End()
 	if err != nil && r.ctx.Err() == nil {
 		return unrecorded(err)
 	}

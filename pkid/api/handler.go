@@ -25,6 +25,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 	"github.com/hsmpki/hsmpki/pkid/wrapping"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -71,6 +72,9 @@ type Settings struct {
 
 	// APIAddr is the URL at which clients reach pkid, "" if none is set.
 	APIAddr string
+
+	// Tracer makes the traces; nil: none are made.
+	Tracer *tracing.Tracer
 }
 
 // Handler serves the API. It is safe for concurrent use.

@@ -25,6 +25,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 	"github.com/hsmpki/hsmpki/pkid/token"
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 	"github.com/hsmpki/hsmpki/pkid/wrapping"
 	"github.com/hsmpki/hsmpki/test/daemon"
 	"github.com/hsmpki/hsmpki/test/softhsm"
@@ -89,7 +90,7 @@ func serveOn(t *testing.T, socket string, cfg pebblestore.Config) *server {
 	t.Cleanup(func() { audit.Close() })
 	wraps := &wrapping.Store{Store: state, Now: time.Now, Log: log}
 	handler, err := api.New(api.Config{Mounts: table, Keys: keys, Policies: policies, Tokens: tokens, Auth: logins, Store: state, Wrapping: wraps, Pending: &pending.Table{Store: state, Now: time.Now},
-		Metrics:  metrics.New(metrics.Config{Version: "test", Mounts: table, Storage: state, HSM: keys, Now: time.Now}),
+		Metrics:  metrics.New(metrics.Config{Version: "test", Mounts: table, Storage: state, HSM: keys, Traces: &tracing.Counts{}, Now: time.Now}),
 		Audit:    audit,
 		Settings: api.Settings{Peers: peers}, StorageType: "pebble", Version: "test", Log: log})
 	must(t, err)

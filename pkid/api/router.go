@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
@@ -18,7 +19,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	id, began := uuid.NewString(), time.Now()
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Server", "pkid/"+h.Version)
-	r := &request{ctx: req.Context(), id: id, path: req.URL.Path, header: req.Header}
+	ctx, span := h.settings.Load().Tracer.Request(req.Context(), req.Header)
+	r := &request{ctx: ctx, id: id, path: req.URL.Path, header: req.Header}
 	defer func() {
 		if fault := recover(); fault != nil {
 			if fault == http.ErrAbortHandler { // what was begun cannot be finished
@@ -34,7 +36,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}()
 	told := &told{ResponseWriter: w}
 	w = told
-	defer func() { h.Metrics.Request(r.pattern, string(r.op), told.status, time.Since(began)) }()
+	defer func() {
+		h.Metrics.Request(r.pattern, string(r.op), told.status, time.Since(began))
+		traced(span, r, req.Method, told.status)
+	}()
 	a, err := h.answer(w, req, r)
 	if unrecorded := h.recordAnswer(r, a, err); unrecorded != nil {
 		err = unrecorded
@@ -66,22 +71,10 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 	if r.op, err = operationOf(req); err != nil {
 		return nil, err
 	}
-	if r.who, err = h.authenticate(req); err != nil {
-		return nil, err
-	}
-
-	rt := h.route(r)
-	if rt != nil {
-		r.pattern = rt.pattern
-	}
-	r.trail.public = isPublic(r, rt)
-	if query != "" && rt != nil { // the mount may have gone meanwhile
-		r.vars["request"] = query
-	}
-	if err := h.useToken(r, rt); err != nil {
-		return nil, err
-	}
-	if err := authorize(r, rt); err != nil {
+	_, deciding := tracing.Start(r.ctx, "authorize")
+	rt, err := h.admit(req, r, query)
+	deciding.End()
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -126,6 +119,24 @@ func (h *Handler) answer(w http.ResponseWriter, req *http.Request, r *request) (
 		a.warnings = append(a.warnings, warnings...)
 	}
 	return h.wrapped(r, a)
+}
+
+// admit tells who asks, finds the route, and decides whether the caller may pass.
+func (h *Handler) admit(req *http.Request, r *request, query string) (rt *route, err error) {
+	if r.who, err = h.authenticate(req); err != nil {
+		return nil, err
+	}
+	if rt = h.route(r); rt != nil {
+		r.pattern = rt.pattern
+	}
+	r.trail.public = isPublic(r, rt)
+	if query != "" && rt != nil { // the mount may have gone meanwhile
+		r.vars["request"] = query
+	}
+	if err := h.useToken(r, rt); err != nil {
+		return nil, err
+	}
+	return rt, authorize(r, rt)
 }
 
 // route finds where the path leads: paths of sys/ and auth/token are fixed, all

@@ -12,6 +12,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 )
 
 // IssueRequest is what a caller of issue, sign and sign-verbatim says.
@@ -92,7 +93,10 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	// Step 3: make the key, which may take long, only now; check what can be
 	// checked before the HSM is asked, then ask it.
 	if req.CSR == nil {
-		if out.Key, err = leafKey(keyType, keyBits); err != nil {
+		_, making := tracing.Start(ctx, "key")
+		out.Key, err = leafKey(keyType, keyBits)
+		making.End()
+		if err != nil {
 			return nil, err
 		}
 		template.PublicKey = out.Key.Public()

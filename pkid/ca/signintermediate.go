@@ -9,6 +9,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
 	"github.com/hsmpki/hsmpki/pkid/store"
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 )
 
 // IntermediateRequest is what a caller of sign-intermediate says.
@@ -90,7 +91,9 @@ func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) 
 // has the issuer's key sign it, unless it is known already that it could not be
 // kept.
 func (a *Authority) finish(ctx context.Context, out *Issued, prepared *issuance.Prepared, key *Key, r *role.Role, requestID string) error {
+	_, linting := tracing.Start(ctx, "lint")
 	findings, err := a.view.Load().lint(prepared, r)
+	linting.End()
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,9 @@ func once[Q, A any](ctx context.Context, c *Client, req *Q, do method[Q, A]) (an
 	if err != nil {
 		return nil, false, err
 	}
-	answer, err = do(link, ctx, req)
+	call, end := traced(ctx, req)
+	answer, err = do(link, call, req)
+	end(err)
 	if err == nil {
 		return answer, false, nil
 	}

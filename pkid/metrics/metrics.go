@@ -36,6 +36,9 @@ type Config struct {
 	HSM interface {
 		Status(ctx context.Context, req *wire.StatusRequest) (*wire.StatusResponse, error)
 	}
+	Traces interface {
+		Spans() (exported, failed, dropped uint64)
+	}
 	Now func() time.Time
 }
 
@@ -58,7 +61,7 @@ func New(cfg Config) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(build, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "pkid"}),
-		&storage{cfg.Storage}, &authorities{mounts: cfg.Mounts, now: cfg.Now}, &hsmd{cfg.HSM})
+		&storage{cfg.Storage}, &authorities{mounts: cfg.Mounts, now: cfg.Now}, &hsmd{cfg.HSM}, &traces{cfg.Traces})
 	return m
 }
 

@@ -14,3 +14,6 @@ listener "unix" { address = "/run/pkid/pkid.sock" }
 #   tls_key_file  = "/etc/pkid/tls.key"
 # }
 # api_addr = "https://ca.example.com:8200"
+
+# Traces of requests, through pkid and hsmd, by OTLP over HTTP.
+# tracing { endpoint = "http://127.0.0.1:4318" }

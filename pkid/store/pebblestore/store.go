@@ -33,6 +33,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hsmpki/hsmpki/pkid/store"
+	"github.com/hsmpki/hsmpki/pkid/tracing"
 )
 
 const (
@@ -175,6 +176,8 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	defer s.users.Done()
+	ctx, span := tracing.Start(ctx, "store")
+	defer span.End()
 	for run := 0; run <= rerunsBeforeTurn; run++ {
 		if err := s.mayUpdate(ctx); err != nil {
 			return err
