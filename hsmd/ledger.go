@@ -8,13 +8,14 @@ import (
 
 	"github.com/hsmpki/hsmpki/config"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/server"
 )
 
 // openLedger opens the ledger of the state directory and brings it to where the
-// log of signatures is.
-func openLedger(cfg *config.HSMD, audit *auditlog.Log, log *slog.Logger) (*ledger.Ledger, error) {
+// log of signatures is, and counted to what was signed today.
+func openLedger(cfg *config.HSMD, audit *auditlog.Log, counted *constraint.Limiter, log *slog.Logger) (*ledger.Ledger, error) {
 	began := time.Now()
 	l, err := ledger.Open(ledger.Config{Dir: filepath.Join(cfg.StateDir, "ledger"), Log: log, Replayed: true})
 	if err != nil {
@@ -24,7 +25,7 @@ func openLedger(cfg *config.HSMD, audit *auditlog.Log, log *slog.Logger) (*ledge
 		log.Info("a new ledger: OCSP does not say \"good\" of certificates that are older than the log of signatures, but with unrecorded_good_until",
 			"unrecorded_good_until", cfg.Ledger.UnrecordedGoodUntil)
 	}
-	if err := server.Replay(l, audit); err != nil {
+	if err := server.Replay(l, audit, counted); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	log.Debug("the ledger is open", "took", time.Since(began).Round(time.Millisecond))

@@ -18,6 +18,7 @@ import (
 	"github.com/hsmpki/hsmpki/config/logging"
 	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/hsmd/approval"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
 	"github.com/hsmpki/hsmpki/hsmd/worker"
@@ -85,7 +86,8 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	}
 	defer func() { err = errors.Join(err, audit.Close()) }()
 
-	memory, err := openLedger(cfg, audit, log)
+	var counted constraint.Limiter
+	memory, err := openLedger(cfg, audit, &counted, log)
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func serve(ctx context.Context, cfg *config.HSMD, log *slog.Logger, level *slog.
 	if err != nil {
 		return err
 	}
-	if h.srv, err = server.New(server.Config{State: state, Store: store, Audit: audit, Ledger: memory, Approvals: approvals, Version: version, Log: log, Now: time.Now}); err != nil {
+	if h.srv, err = server.New(server.Config{State: state, Store: store, Audit: audit, Ledger: memory, Limiter: &counted, Approvals: approvals, Version: version, Log: log, Now: time.Now}); err != nil {
 		return err
 	}
 	config.LogChanges(log, nil, rules(cfg, state))

@@ -23,7 +23,8 @@ type Busy struct {
 func (b *Busy) Error() string { return b.Reason }
 
 // Limiter counts the signatures of key pairs, each by the SHA-256 of its public
-// key. It outlives the sets: a reload begins no new day.
+// key. It outlives the sets, so that a reload begins no new day, and a restart
+// does not where Count and Restore tell the next Limiter of those before.
 type Limiter struct {
 	mu     sync.Mutex
 	meters map[[32]byte]*meter
@@ -42,15 +43,9 @@ type meter struct {
 func (l *Limiter) Take(id [32]byte, rates []Rate, certificate bool, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.meters[id]
-	if m == nil {
-		if m = (&meter{free: map[string]time.Time{}}); l.meters == nil {
-			l.meters = map[[32]byte]*meter{}
-		}
-		l.meters[id] = m
-	}
+	m := l.meter(id)
 	// A clock that is set back begins no new day either.
-	if day := now.Unix() / 86400; day > m.day {
+	if day := dayOf(now); day > m.day {
 		m.day, m.certificates = day, 0
 	}
 	for _, r := range rates {
@@ -71,6 +66,19 @@ func (l *Limiter) Take(id [32]byte, rates []Rate, certificate bool, now time.Tim
 	}
 	return nil
 }
+
+func (l *Limiter) meter(id [32]byte) *meter {
+	m := l.meters[id]
+	if m == nil {
+		if m = (&meter{free: map[string]time.Time{}}); l.meters == nil {
+			l.meters = map[[32]byte]*meter{}
+		}
+		l.meters[id] = m
+	}
+	return m
+}
+
+func dayOf(t time.Time) int64 { return t.Unix() / 86400 }
 
 // after is when the burst is whole again if the key signs now.
 func (r *Rate) after(free, now time.Time) time.Time { return r.owed(free, now).Add(r.interval()) }

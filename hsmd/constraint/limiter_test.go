@@ -62,3 +62,27 @@ func TestMaxPerDay(t *testing.T) {
 		t.Errorf("the next day %d pass", n)
 	}
 }
+
+func TestTally(t *testing.T) {
+	five := constraint.Rate{Name: "k", PerDay: 5}
+	var first, second constraint.Limiter
+	take(&first, 1, now.Add(-24*time.Hour), true, five) // yesterday
+	for range 3 {
+		first.Count([32]byte{2}, now)
+	}
+	first.Count([32]byte{2}, now.Add(-24*time.Hour)) // as a log has it whose clock was set back
+	tally := first.AppendTally(nil, now)
+	if err := second.Restore(tally); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[byte]int{1: 5, 2: 2, 3: 5} {
+		if n, _ := take(&second, id, now, true, five); n != want {
+			t.Errorf("key pair %d: %d pass, want %d", id, n, want)
+		}
+	}
+	for cut := range tally {
+		if err := new(constraint.Limiter).Restore(tally[:cut]); err == nil && cut > 0 {
+			t.Errorf("a tally of %d octets, cut to %d, is taken", len(tally), cut)
+		}
+	}
+}

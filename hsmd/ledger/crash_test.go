@@ -74,8 +74,11 @@ func TestReplay(t *testing.T) {
 	m.open()
 	var log []ledger.Fact
 	replay := func() {
-		from, err := m.Position()
+		from, tally, err := m.Position()
 		m.mustAll(err)
+		if string(tally) != fmt.Sprint(from) && from > 0 {
+			t.Errorf("the tally of position %d is %q", from, tally)
+		}
 		for _, f := range log[from:] {
 			m.mustAll(m.Replay(&f))
 		}
@@ -97,7 +100,7 @@ func TestReplay(t *testing.T) {
 			x.Close()
 		}
 		if n%3 == 0 {
-			m.mustAll(m.Mark(uint64(len(log))))
+			m.mustAll(m.Mark(uint64(len(log)), fmt.Append(nil, len(log))))
 		}
 		if n%7 == 6 {
 			fs = m.cut(fs, r)

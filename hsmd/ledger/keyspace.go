@@ -16,7 +16,7 @@ import (
 //	A sum                            an approved message that has overridden a rule
 //	I issuer serial                  notAfter, 20 octets of the sum: an issued certificate
 //	N name                           last CRL number, its sum
-//	P                                position in the log up to which all is here
+//	P                                position in the log up to which all is here, 8 octets; then what hsmd counts of the day
 //	R issuer serial                  CRL number, notAfter or nothing: revoked in a signed CRL since that number
 const (
 	spaceApproved = 'A'

@@ -78,20 +78,21 @@ func (l *Ledger) replayRevoked(id digest, f *Fact) error {
 	return l.commit(b, pebble.NoSync)
 }
 
-// Mark notes that whatever the log has up to this position is in the ledger. It
-// is written after that, so a crash takes it first.
-func (l *Ledger) Mark(position uint64) error {
-	return l.db.Set(positionKey, binary.BigEndian.AppendUint64(nil, position), pebble.NoSync)
+// Mark notes that whatever the log has up to this position is in the ledger, and
+// with it what its owner counts of what is there. It is written after that, so a
+// crash takes it first.
+func (l *Ledger) Mark(position uint64, tally []byte) error {
+	return l.db.Set(positionKey, append(binary.BigEndian.AppendUint64(nil, position), tally...), pebble.NoSync)
 }
 
-// Position is what was marked last, 0 at first.
-func (l *Ledger) Position() (uint64, error) {
+// Position is what was marked last, 0 and nil at first.
+func (l *Ledger) Position() (position uint64, tally []byte, err error) {
 	value, err := l.get(positionKey)
 	if value == nil || err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	if len(value) != 8 {
-		return 0, errDamaged
+	if len(value) < 8 {
+		return 0, nil, errDamaged
 	}
-	return binary.BigEndian.Uint64(value), nil
+	return binary.BigEndian.Uint64(value), value[8:], nil
 }

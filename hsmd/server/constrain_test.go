@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -169,6 +170,28 @@ func TestReloadedConstraints(t *testing.T) {
 	if _, list := messages(t, x509.ECDSAWithSHA256, root, now); h.ask("root", root, list) != nil {
 		t.Error("no CRL any more")
 	}
+}
+
+// TestRestartBeginsNoDay: what was signed today counts after restarts, be it in
+// the ledger or in the log alone, and after the loss of the ledger.
+func TestRestartBeginsNoDay(t *testing.T) {
+	const most = 1200 // the ledger notes how far it is every 500 lines, which each certificate has two of
+	h := start(t, constrained(fmt.Sprintf("max_per_day = %d", most)))
+	root := h.give("root", "P256")
+	subject := throwaway(t).Public()
+	for n := range most {
+		if n%350 == 349 {
+			if n > 1000 {
+				h.ledgerDir = t.TempDir() // another, empty
+			}
+			h.restart()
+		}
+		if err := h.ask("root", root, leaf(t, subject)); err != nil {
+			t.Fatalf("certificate %d: %v", n+1, err)
+		}
+	}
+	h.restart()
+	want(t, h.ask("root", root, leaf(t, subject)), wire.Busy, "max_per_day")
 }
 
 func (h *hsmd) reload(text string) {

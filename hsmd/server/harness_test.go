@@ -50,6 +50,7 @@ type hsmd struct {
 	store     *managedkey.Store
 	audit     *auditlog.Log
 	ledger    *ledger.Ledger
+	limiter   *constraint.Limiter
 	ledgerDir string // empty: dir
 	token     *token
 	log       *syncBuffer
@@ -135,7 +136,7 @@ func (h *hsmd) open() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Ledger: h.ledger, Approvals: waiting, Version: "test", Log: log, Now: func() time.Time { return now }})
+	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Ledger: h.ledger, Limiter: h.limiter, Approvals: waiting, Version: "test", Log: log, Now: func() time.Time { return now }})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -192,18 +193,19 @@ func (h *hsmd) openLedger(log *slog.Logger) {
 			h.t.Fatal(err)
 		}
 	}
-	h.ledger = openMemory(h.t, cmp.Or(h.ledgerDir, h.dir), log, h.audit)
+	h.limiter = &constraint.Limiter{}
+	h.ledger = openMemory(h.t, cmp.Or(h.ledgerDir, h.dir), log, h.audit, h.limiter)
 }
 
 // openMemory opens a ledger for a test.
-func openMemory(t *testing.T, dir string, log *slog.Logger, audit *auditlog.Log) *ledger.Ledger {
+func openMemory(t *testing.T, dir string, log *slog.Logger, audit *auditlog.Log, counted *constraint.Limiter) *ledger.Ledger {
 	t.Helper()
 	opened, err := ledger.Open(ledger.Config{Dir: filepath.Join(dir, "ledger"), Log: log, Replayed: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { opened.Close() })
-	if err := server.Replay(opened, audit); err != nil {
+	if err := server.Replay(opened, audit, counted); err != nil {
 		t.Fatal(err)
 	}
 	return opened

@@ -19,6 +19,7 @@ import (
 
 	"crypto/x509/pkix"
 
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/server"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -182,10 +183,10 @@ func TestOneSerialAtOnce(t *testing.T) {
 // A ledger that has seen more than the log has belongs to another.
 func TestLedgerAheadOfLog(t *testing.T) {
 	h := start(t, everything)
-	if err := h.ledger.Mark(1000); err != nil {
+	if err := h.ledger.Mark(1000, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Replay(h.ledger, h.audit); err == nil {
+	if err := server.Replay(h.ledger, h.audit, &constraint.Limiter{}); err == nil {
 		t.Error("taken")
 	}
 }

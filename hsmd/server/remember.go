@@ -12,6 +12,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/tbs"
@@ -99,13 +100,14 @@ func (c *session) recordRevoked(list *ledger.List, of *auditlog.Entry) (lines []
 const markEvery = 500
 
 // mark notes how far the ledger has what the log has. Every line of it was
-// claimed in the ledger before it was handed to the log.
+// claimed in the ledger, and counted, before it was handed to the log: what is
+// counted since may be counted once more after a restart, and never less.
 func (s *Server) mark() error {
 	size, last := s.audit.Size(), s.marked.Load()
 	if size < last+markEvery || !s.marked.CompareAndSwap(last, size) {
 		return nil
 	}
-	return s.ledger.Mark(size)
+	return s.ledger.Mark(size, s.limiter.AppendTally(nil, s.now()))
 }
 
 // notRemembered turns what the ledger has against it into the answer.
@@ -126,15 +128,19 @@ func (s *Server) notRemembered(kind tbs.Kind, err error) error {
 }
 
 // Replay brings the ledger to where the log is: what a crash took of it, or what
-// was signed before it was there.
-func Replay(l *ledger.Ledger, log *auditlog.Log) error {
-	from, err := l.Position()
+// was signed before it was there; and counts what was signed today.
+func Replay(l *ledger.Ledger, log *auditlog.Log, counted *constraint.Limiter) error {
+	from, tally, err := l.Position()
+	if err == nil {
+		err = counted.Restore(tally)
+	}
 	if err != nil {
 		return err
 	}
 	if size := log.Size(); from > size {
 		return fmt.Errorf("the ledger has seen %d lines of the log of signatures, which has %d: it is not the log that the ledger belongs to, or a part of it is lost", from, size)
 	}
+	var last time.Time
 	for line, err := range log.Read(from) {
 		if err != nil {
 			return fmt.Errorf("the ledger cannot be brought up to the log of signatures: %w", err)
@@ -146,8 +152,11 @@ func Replay(l *ledger.Ledger, log *auditlog.Log) error {
 		if err != nil {
 			return fmt.Errorf("line %d of the log of signatures: %w", line.Seq, err)
 		}
+		if last = line.Time; line.Kind == auditlog.Certificate {
+			counted.Count(line.SPKI, line.Time)
+		}
 	}
-	return l.Mark(log.Size())
+	return l.Mark(log.Size(), counted.AppendTally(nil, last))
 }
 
 // factOf gives what the ledger remembers of a line, nil for nothing.

@@ -39,6 +39,8 @@ type Config struct {
 	Audit *auditlog.Log
 	// Ledger remembers what was signed. It has what the log has (see [Replay]).
 	Ledger *ledger.Ledger
+	// Limiter knows what was signed today (see [Replay]).
+	Limiter *constraint.Limiter
 	// Approvals is what waits for approval. It may be missing where no key asks
 	// for it, now and after a reload.
 	Approvals *approval.Table
@@ -72,7 +74,7 @@ type Server struct {
 	quiet     *quiet
 
 	responders responder.Table
-	limiter    constraint.Limiter
+	limiter    *constraint.Limiter
 	numbers    numbers
 	afterwards afterwards
 
@@ -96,12 +98,12 @@ type connection struct {
 
 // New makes a Server.
 func New(c Config) (*Server, error) {
-	if c.State == nil || c.Store == nil || c.Audit == nil || c.Ledger == nil || c.Log == nil || c.Now == nil {
-		return nil, errors.New("hsmd/server: Config lacks State, Store, Audit, Ledger, Log or Now")
+	if c.State == nil || c.Store == nil || c.Audit == nil || c.Ledger == nil || c.Limiter == nil || c.Log == nil || c.Now == nil {
+		return nil, errors.New("hsmd/server: Config lacks State, Store, Audit, Ledger, Limiter, Log or Now")
 	}
 	s := &Server{
 		changing: make(chan struct{}, 1),
-		store:    c.Store, audit: c.Audit, ledger: c.Ledger, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
+		store:    c.Store, audit: c.Audit, ledger: c.Ledger, limiter: c.Limiter, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
 		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]held{}, long: map[uint32]chan struct{}{},

@@ -194,7 +194,7 @@ func dialAs(t *testing.T, uid int, path string) net.Conn {
 
 func TestConnectionLimits(t *testing.T) {
 	h := start(t, everything)
-	srv, err := server.New(server.Config{State: h.state(), Store: h.store, Audit: h.audit, Ledger: h.ledger, Version: "test", Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	srv, err := server.New(server.Config{State: h.state(), Store: h.store, Audit: h.audit, Ledger: h.ledger, Limiter: h.limiter, Version: "test", Log: slog.New(slog.NewTextHandler(h.log, nil)),
 		Now: time.Now, MaxPerUser: 2})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/pkcs11"
@@ -126,8 +127,8 @@ func serveLibrary(t *testing.T, cfg *config.HSMD) (*wire.Client, *syncBuffer, *s
 		t.Fatal(err)
 	}
 	audit := openLog(t, t.TempDir(), logger, time.Now)
-	memory := openMemory(t, t.TempDir(), logger, audit)
-	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Audit: audit, Ledger: memory, Version: "test", Log: logger, Now: time.Now})
+	memory := openMemory(t, t.TempDir(), logger, audit, &constraint.Limiter{})
+	srv, err := server.New(server.Config{State: &server.State{Grants: table, Built: *built}, Store: store, Audit: audit, Ledger: memory, Limiter: &constraint.Limiter{}, Version: "test", Log: logger, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
