@@ -26,10 +26,14 @@ func approvalFlags() []cli.Flag {
 
 func approvalsCommand() *cli.Command {
 	return &cli.Command{
-		Name:   "approvals",
-		Usage:  "show what waits for approval, in words",
-		Flags:  approvalFlags(),
-		Action: asking(0, listApprovals),
+		Name:        "approvals",
+		Usage:       "show what waits for approval, in words",
+		ArgsUsage:   "[ID]",
+		Description: "Where much waits, what has many words is shown without them: with its ID it is shown alone and whole.",
+		Flags:       approvalFlags(),
+		Action: func(c *cli.Context) error {
+			return asking(min(c.NArg(), 1), listApprovals)(c)
+		},
 	}
 }
 
@@ -90,9 +94,12 @@ func readSignature(name string) (string, error) {
 }
 
 func listApprovals(q *question) error {
-	answer, err := q.Approvals(q.ctx, &wire.ApprovalsRequest{})
+	answer, err := q.Approvals(q.ctx, &wire.ApprovalsRequest{ID: q.name})
 	if err != nil {
 		return err
+	}
+	if q.name != "" && len(answer.Waiting) == 0 {
+		return notWaiting(q.name)
 	}
 	if q.json {
 		return printJSON(q.out, answer.Waiting)
@@ -123,12 +130,15 @@ func printWaiting(out io.Writer, w *wire.Waiting) error {
 	for _, line := range w.Words {
 		fmt.Fprintf(out, "    %s\n", line)
 	}
+	if len(w.Words) == 0 {
+		fmt.Fprintf(out, "    too long to be shown beside the others: hsmd approvals %s\n", w.ID)
+	}
 	fmt.Fprintf(out, "  approved by %s; %d people are needed\n\n", given, w.Quorum)
 	return err
 }
 
 func showWaiting(q *question, octets bool) error {
-	answer, err := q.Approvals(q.ctx, &wire.ApprovalsRequest{})
+	answer, err := q.Approvals(q.ctx, &wire.ApprovalsRequest{ID: q.name})
 	if err != nil {
 		return err
 	}
@@ -136,17 +146,18 @@ func showWaiting(q *question, octets bool) error {
 		if w.ID != q.name {
 			continue
 		}
-		if !octets {
-			_, err := io.WriteString(q.out, w.Statement)
-			return err
+		if octets {
+			_, err = q.out.Write(w.Message)
+		} else {
+			_, err = io.WriteString(q.out, w.Statement)
 		}
-		if w.Message == nil {
-			return fail("so much waits that the bytes of %q were left out; approve what came before", q.name)
-		}
-		_, err := q.out.Write(w.Message)
 		return err
 	}
-	return cli.Exit(fmt.Sprintf("hsmd: nothing waits under %q", q.name), exitServer)
+	return notWaiting(q.name)
+}
+
+func notWaiting(id string) error {
+	return cli.Exit(fmt.Sprintf("hsmd: nothing waits under %q", id), exitServer)
 }
 
 func approve(q *question, signature string) error {

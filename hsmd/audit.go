@@ -68,7 +68,8 @@ func auditCommand() *cli.Command {
 		}, {
 			Name:  "read",
 			Usage: "print lines of the log of signatures, as a running hsmd gives them",
-			Description: "It takes \"audit\" on all keys. What pkid has no record of, this finds:\n\n" +
+			Description: "It takes \"audit\" on all keys. A last line, {\"end\":NUMBER}, is not of the log: it says that there were no\n" +
+				"more. What pkid has no record of, this finds:\n\n" +
 				"   hsmd audit read | pkid audit reconcile",
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "address", Usage: "hsmd's socket, a `PATH`", Value: config.DefaultHSMDSocket},
@@ -79,7 +80,8 @@ func auditCommand() *cli.Command {
 	}
 }
 
-// auditRead prints lines until there are no more.
+// auditRead prints lines until there are no more, and then how many the log has,
+// by which a reader at the other end of a pipe knows that he has all.
 func auditRead(c *cli.Context) error {
 	if _, err := arguments(c, 0); err != nil {
 		return err
@@ -98,6 +100,9 @@ func auditRead(c *cli.Context) error {
 			return fail("%v", err)
 		}
 		if len(answer.Lines) == 0 {
+			if _, err := fmt.Fprintf(c.App.Writer, "{\"end\":%d}\n", answer.Size); err != nil {
+				return fail("%v", err)
+			}
 			return nil
 		}
 		for _, line := range answer.Lines {

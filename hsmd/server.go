@@ -13,9 +13,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/config/logging"
 	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
@@ -35,29 +35,17 @@ func serverCommand() *cli.Command {
 			}
 			cfg, err := config.LoadHSMD(path)
 			if err != nil {
-				return fail("%v", err)
+				return fail("%s", logging.Failure(err.Error()))
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			log, level := logger(cfg.LogLevel)
+			log, level := logging.New(cfg.LogLevel)
 			if err := serve(ctx, cfg, log, level); err != nil {
-				return fail("hsmd: %v", err)
+				return fail("%s", logging.Failure("hsmd: "+err.Error()))
 			}
 			return nil
 		},
 	}
-}
-
-// logger writes text for people and JSON for everybody else, to stderr, from a
-// level on that can be changed.
-func logger(from slog.Level) (*slog.Logger, *slog.LevelVar) {
-	level := new(slog.LevelVar)
-	level.Set(from)
-	options := &slog.HandlerOptions{Level: level}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, options)), level
-	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options)), level
 }
 
 // hsmd is the running daemon. What a reload changes is read and written by one

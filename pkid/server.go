@@ -14,9 +14,9 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/config/logging"
 	"github.com/hsmpki/hsmpki/config/systemd"
 	"github.com/hsmpki/hsmpki/pkid/api"
 	"github.com/hsmpki/hsmpki/pkid/auditlog"
@@ -57,29 +57,17 @@ func serverCommand() *ucli.Command {
 			}
 			cfg, err := config.LoadPKID(c.String("config"))
 			if err != nil {
-				return ucli.Exit(err, 1)
+				return ucli.Exit(logging.Failure(err.Error()), 1)
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			log, level := logger(cfg.LogLevel)
+			log, level := logging.New(cfg.LogLevel)
 			if err := serve(ctx, cfg, log, level); err != nil {
-				return ucli.Exit(fmt.Sprintf("pkid: %v", err), 1)
+				return ucli.Exit(logging.Failure("pkid: "+err.Error()), 1)
 			}
 			return nil
 		},
 	}
-}
-
-// logger writes text for people and JSON for everybody else, to stderr, from a
-// level on that can be changed.
-func logger(from slog.Level) (*slog.Logger, *slog.LevelVar) {
-	level := new(slog.LevelVar)
-	level.Set(from)
-	options := &slog.HandlerOptions{Level: level}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, options)), level
-	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options)), level
 }
 
 // serve runs pkid until ctx is done. hsmd need not be there: what needs it

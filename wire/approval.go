@@ -12,8 +12,10 @@ type Approving interface {
 }
 
 // ApprovalsRequest asks for what waits of the keys for which the caller may
-// approve.
-type ApprovalsRequest struct{}
+// approve, or with an ID for that one alone, which is given whole.
+type ApprovalsRequest struct {
+	ID string `cbor:"1,keyasint,omitempty"`
+}
 
 // ApprovalsResponse lists it.
 type ApprovalsResponse struct {
@@ -61,10 +63,10 @@ func (c *Client) Approve(ctx context.Context, req *ApproveRequest) (*ApproveResp
 }
 
 // bindApproving binds the operations of Approving, where the service has them.
-func (s *server) bindApproving(o op, body []byte) (func(context.Context) (any, error), error) {
+func (s *server) bindApproving(o op, body []byte) (bound, error) {
 	svc, is := s.svc.(Approving)
 	if !is {
-		return func(context.Context) (any, error) { return nil, Errorf(Invalid, "nothing waits for approval here") }, nil
+		return refused("nothing waits for approval here"), nil
 	}
 	if o == opApprovals {
 		return bind(body, svc.Approvals)

@@ -6,7 +6,7 @@ import (
 )
 
 // bind decodes a request's body and ties it to the service's method.
-func (s *server) bind(o op, body []byte, parts *partReader) (func(context.Context) (any, error), error) {
+func (s *server) bind(o op, body []byte, parts *partReader) (bound, error) {
 	switch o {
 	case opDescribe:
 		return bind(body, s.svc.Describe)
@@ -37,19 +37,31 @@ func (s *server) bind(o op, body []byte, parts *partReader) (func(context.Contex
 	case opLog:
 		return s.bindLogging(body)
 	}
-	return nil, fmt.Errorf("%w: unknown operation %d", errFrame, o)
+	return bound{}, fmt.Errorf("%w: unknown operation %d", errFrame, o)
 }
 
-func bind[Q, R any](body []byte, method func(context.Context, *Q) (*R, error)) (func(context.Context) (any, error), error) {
+func bind[Q, R any](body []byte, method func(context.Context, *Q) (*R, error)) (bound, error) {
 	req := new(Q)
 	if err := decode(body, req); err != nil {
-		return nil, fmt.Errorf("%w: request: %w", errFrame, err)
+		return bound{}, fmt.Errorf("%w: request: %w", errFrame, err)
 	}
-	return func(ctx context.Context) (any, error) {
+	list, is := any(req).(interface{ long() bool })
+	return bound{long: is && list.long(), do: func(ctx context.Context) (any, error) {
 		response, err := method(ctx, req)
 		if err == nil && response == nil {
 			err = Errorf(Internal, "the service answered nothing")
 		}
 		return response, err
-	}, nil
+	}}, nil
+}
+
+// long says of a request that its answer is a list that may be long.
+func (r *DescribeRequest) long() bool  { return r.Key == "" }
+func (r *StatusRequest) long() bool    { return true }
+func (r *ApprovalsRequest) long() bool { return true }
+func (r *LogRequest) long() bool       { return true }
+
+// refused is a request that the service has no method for.
+func refused(why string) bound {
+	return bound{do: func(context.Context) (any, error) { return nil, Errorf(Invalid, "%s", why) }}
 }

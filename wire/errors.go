@@ -70,7 +70,8 @@ func (c Code) Retryable() bool { return codes[c].retry }
 // Error is a failure as it crosses the wire. Message is for people; it names
 // what is wrong and where, and never holds a PIN or credential. RetryAfter is
 // set with Busy, Unavailable and Pending, at a resolution of milliseconds. With
-// Pending, ID names what waits, and Until is when it ends.
+// Pending, ID names what waits, and Until is when it ends; with Denied, ID is the
+// request's Approval if the message is not the one that waited under it.
 type Error struct {
 	Code       Code
 	Message    string

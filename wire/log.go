@@ -29,12 +29,10 @@ func (c *Client) Log(ctx context.Context, req *LogRequest) (*LogResponse, error)
 }
 
 // bindLogging binds the operation of Logging, where the service has it.
-func (s *server) bindLogging(body []byte) (func(context.Context) (any, error), error) {
+func (s *server) bindLogging(body []byte) (bound, error) {
 	svc, is := s.svc.(Logging)
 	if !is {
-		return func(context.Context) (any, error) {
-			return nil, Errorf(Invalid, "there is no log of signatures here")
-		}, nil
+		return refused("there is no log of signatures here"), nil
 	}
 	return bind(body, svc.Log)
 }

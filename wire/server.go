@@ -24,6 +24,10 @@ type ServeConfig struct {
 	HandshakeTimeout time.Duration // 0: 5 s
 	DrainTimeout     time.Duration // how long requests under way may go on when ctx is done; 0: 30 s
 	Log              *slog.Logger  // panics of the service; nil: discarded
+
+	// Long has room for as many long answers (lists of whatever there is) as may be
+	// made or wait to be written at once. Connections may share it; nil: any number.
+	Long chan struct{}
 }
 
 // Serve offers svc to the peer on conn, which it owns and closes, until the
@@ -54,7 +58,7 @@ func Serve(ctx context.Context, conn net.Conn, svc Service, cfg ServeConfig) err
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	s := &server{cfg: cfg, svc: svc, base: base, out: newWriter(conn), idle: make(chan task), inFlight: map[uint64]*inbound{}}
+	s := &server{cfg: cfg, svc: svc, base: base, out: newWriter(conn), idle: make(chan task), inFlight: map[uint64]*inbound{}, unsent: make(chan struct{}, 2*cfg.MaxInFlight)}
 	return s.run(ctx, conn, in, cancel)
 }
 
@@ -67,6 +71,7 @@ type server struct {
 
 	idle    chan task // taken by goroutines that have nothing to do
 	workers sync.WaitGroup
+	unsent  chan struct{} // one for each request until its answer is written, or in the queue
 
 	mu       sync.Mutex
 	inFlight map[uint64]*inbound
@@ -86,7 +91,14 @@ type inbound struct {
 type task struct {
 	id  uint64
 	ctx context.Context
-	do  func(context.Context) (any, error)
+	bound
+}
+
+// bound is a request tied to the service's method. long says that its answer may
+// be long.
+type bound struct {
+	do   func(context.Context) (any, error)
+	long bool
 }
 
 func (s *server) run(ctx context.Context, conn net.Conn, in *reader, cancel func()) error {
@@ -174,7 +186,7 @@ func (s *server) request(h header, body []byte) error {
 		}
 		parts = newPartReader(func() { _ = s.out.sendFrame(&header{Kind: kindCredit, ID: h.ID}, nil) })
 	}
-	do, err := s.bind(h.Op, body, parts)
+	todo, err := s.bind(h.Op, body, parts)
 	if err != nil {
 		return err
 	}
@@ -191,7 +203,11 @@ func (s *server) request(h header, body []byte) error {
 		}
 		return err
 	}
-	t := task{id: h.ID, ctx: ctx, do: do}
+	// A peer that asks and does not read is not read either. It has no more under
+	// way than it may, so half of these at least are answers, and written or given
+	// up soon.
+	s.unsent <- struct{}{}
+	t := task{id: h.ID, ctx: ctx, bound: todo}
 	select {
 	case s.idle <- t:
 	default:
@@ -225,13 +241,29 @@ func (s *server) admit(id uint64, r *inbound) (room bool, err error) {
 // stack is dearer to make than to keep.
 func (s *server) work(t task) {
 	for ok := true; ok; t, ok = <-s.idle {
-		response, err := s.try(t)
-		s.finish(t.id)
-		if err != nil {
-			s.fail(t.id, err)
-		} else {
-			s.answer(t.id, response)
+		s.carryOut(t)
+		<-s.unsent
+	}
+}
+
+// carryOut answers one request.
+func (s *server) carryOut(t task) {
+	if t.long && s.cfg.Long != nil {
+		select {
+		case s.cfg.Long <- struct{}{}:
+			defer func() { <-s.cfg.Long }()
+		case <-t.ctx.Done():
+			s.finish(t.id)
+			s.fail(t.id, &Error{Code: Busy, Message: "too many long answers at once", RetryAfter: time.Second})
+			return
 		}
+	}
+	response, err := s.try(t)
+	s.finish(t.id)
+	if err != nil {
+		s.fail(t.id, err)
+	} else {
+		s.answer(t.id, response)
 	}
 }
 

@@ -198,6 +198,9 @@ type SignRequest struct {
 	Digest  []byte          `cbor:"5,keyasint,omitempty"`
 	Context string          `cbor:"6,keyasint,omitempty"` // mount and request id, for the log
 	NoWait  bool            `cbor:"7,keyasint,omitempty"` // what needs approval is refused, and not kept
+	// Approval is the ID of the approval that the same message waited for before:
+	// another message that needs approval is refused then, and not kept.
+	Approval string `cbor:"8,keyasint,omitempty"`
 
 	Parts io.Reader `cbor:"-"`
 }

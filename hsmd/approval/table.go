@@ -24,6 +24,9 @@ const (
 	maxWaiting   = 1000
 	maxOfOneUser = 100
 
+	// MaxID is how many octets an ID has.
+	MaxID = 32
+
 	// MaxMessage is how many octets a message may have that is to wait.
 	MaxMessage = 256 << 10
 )
@@ -31,6 +34,8 @@ const (
 var (
 	// ErrUnknown is that nothing of this id waits.
 	ErrUnknown = errors.New("nothing waits under this id")
+	// ErrOther is that a message is not the one of the approval that was named.
+	ErrOther = errors.New("the approval is of another message")
 	// ErrFull is that too much waits.
 	ErrFull = errors.New("too many requests wait for approval")
 )
@@ -71,6 +76,7 @@ type Status struct {
 	Request
 	Given  []string // who approved, in order
 	Quorum int
+	New    bool // it waits since just now
 }
 
 // Approved reports whether enough people did.
@@ -116,13 +122,17 @@ func (t *Table) sweep() error {
 }
 
 // Ask says how far a request is that a key's rule holds back. One that is not
-// there waits from now on, durably. Of r, ID, Asked, Until and Signatures are
-// given here.
+// there waits from now on, durably. Of r, Asked, Until and Signatures are given
+// here, and ID; one that is set and turns out to be another is ErrOther.
 func (t *Table) Ask(rule *Rule, r Request) (*Status, error) {
 	if len(r.Message) > MaxMessage {
 		return nil, fmt.Errorf("a message of %d octets is too long to wait for approval; %d are possible", len(r.Message), MaxMessage)
 	}
-	r.ID, r.Signatures = r.id(), nil
+	id := r.id()
+	if r.ID != "" && r.ID != id {
+		return nil, ErrOther
+	}
+	r.ID, r.Signatures = id, nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.sweep(); err != nil {
@@ -146,7 +156,9 @@ func (t *Table) Ask(rule *Rule, r Request) (*Status, error) {
 		return nil, err
 	}
 	t.waiting[r.ID] = &r
-	return status(rule, &r), nil
+	s := status(rule, &r)
+	s.New = true
+	return s, nil
 }
 
 func status(rule *Rule, r *Request) *Status {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Words says for people what a message is that is to be signed, a line each. It
@@ -31,14 +32,35 @@ func Words(kind string, message []byte) []string {
 	if err != nil {
 		lines = []string{fmt.Sprintf("%s that cannot be shown (%v): look at the bytes before you approve it", kind, err)}
 	}
+	if surplus := len(lines) - maxLines; surplus > 0 {
+		lines = append(lines[:maxLines], fmt.Sprintf("and %d lines more: look at the bytes before you approve it", surplus))
+	}
 	for i := range lines {
-		lines[i] = printable(lines[i])
+		lines[i] = clip(Printable(lines[i]))
 	}
 	return lines
 }
 
-// printable keeps what a stranger wrote from moving the cursor or hiding text.
-func printable(line string) string {
+// Bounds of what is said of one message: lines, and octets of a line.
+const (
+	maxLines = 200
+	maxLine  = 4000
+)
+
+// clip cuts a line that is too long, and says that it did.
+func clip(line string) string {
+	if len(line) <= maxLine {
+		return line
+	}
+	at := maxLine
+	for !utf8.RuneStart(line[at]) {
+		at--
+	}
+	return fmt.Sprintf("%s… (%d octets more: look at the bytes before you approve it)", line[:at], len(line)-at)
+}
+
+// Printable keeps what a stranger wrote from moving the cursor or hiding text.
+func Printable(line string) string {
 	quoted := strconv.QuoteToGraphic(line)
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }

@@ -42,6 +42,8 @@ type Log struct {
 
 	mu      sync.Mutex
 	queue   []*Pending
+	wanted  bool        // somebody waits for a line of the queue
+	idle    *time.Timer // ends when the queue has lain long enough
 	closing bool
 	once    sync.Once
 	closed  error         // what Close came to
@@ -71,29 +73,32 @@ var ErrClosed = errors.New("the log of signatures is closed")
 
 // Pending is a line on its way into the log.
 type Pending struct {
-	body   []byte   // the JSON object, from after its opening brace; nil: no line
-	of     *Pending // the line that this is the outcome of
-	after  []*Pending
-	vital  bool // may take of the space that is kept back
-	waited bool // somebody waits until it is durable
+	log   *Log
+	body  []byte   // the JSON object, from after its opening brace; nil: no line
+	of    *Pending // the line that this is the outcome of
+	after []*Pending
+	vital bool // may take of the space that is kept back
+	taken bool // is in no queue any more; under the log's mu
 
-	done chan struct{}
+	done chan struct{} // closed when it is durable, or err says why not; nil of an outcome
 	seq  uint64
 	err  error
 }
 
-// Append hands a line on to be written. vital lets it take of the space that is
-// kept back: CRLs, without which a revocation is nowhere to be seen. Where one of
-// the lines after, which were handed on before, is not written, this one is not.
+// Append hands a line on to be written. It is written and synced when somebody
+// waits for it, or for another line; or soon ([Pending.Soon]). vital lets it take
+// of the space that is kept back: CRLs, without which a revocation is nowhere to
+// be seen. Where one of the lines after, which were handed on before, is not
+// written, this one is not.
 func (l *Log) Append(e *Entry, vital bool, after ...*Pending) (*Pending, error) {
-	return l.append(e, &Pending{vital: vital, after: after, waited: true, done: make(chan struct{})})
+	return l.append(e, &Pending{vital: vital, after: after, done: make(chan struct{})})
 }
 
 // Outcome hands on the line that says what became of another. Nobody waits for
 // it: it is on disk with the next that somebody waits for, and a line without an
 // outcome counts as signed.
 func (l *Log) Outcome(of *Pending, e *Entry) error {
-	_, err := l.append(e, &Pending{of: of, vital: true, done: make(chan struct{})})
+	_, err := l.append(e, &Pending{of: of, vital: true})
 	return err
 }
 
@@ -109,7 +114,7 @@ func (l *Log) append(e *Entry, p *Pending) (*Pending, error) {
 
 // Settle makes durable what was handed on before, outcomes too.
 func (l *Log) Settle(ctx context.Context) error {
-	p := &Pending{waited: true, done: make(chan struct{})}
+	p := &Pending{done: make(chan struct{})}
 	if err := l.hand(p); err != nil {
 		return err
 	}
@@ -126,8 +131,12 @@ func (l *Log) hand(p *Pending) error {
 	case l.closing:
 		return ErrClosed
 	}
+	p.log = l
 	l.queue = append(l.queue, p)
-	if n := len(l.queue); p.waited || n == 1 || n == many {
+	switch len(l.queue) {
+	case 1:
+		l.idle.Reset(settleAfter)
+	case many:
 		l.wakeUp()
 	}
 	return nil
@@ -140,9 +149,27 @@ func (l *Log) wakeUp() {
 	}
 }
 
+// Soon has a line written now rather than when somebody waits for it: whoever is
+// alone gains by it, and of many each would have a sync of his own.
+func (p *Pending) Soon() {
+	l := p.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !p.taken {
+		l.wanted = true
+		l.wakeUp()
+	}
+}
+
 // Wait waits until the line is durable. Where ctx ends first, the line may be
 // written yet.
 func (p *Pending) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		p.Soon()
+	}
 	select {
 	case <-p.done:
 		return p.err
@@ -209,7 +236,7 @@ func (l *Log) close() error {
 // is cut off, and the log says so; a log that is damaged in any other way is
 // refused and left as it is.
 func Open(c Config) (*Log, error) {
-	l := &Log{Config: c, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	l := &Log{Config: c, wake: make(chan struct{}, 1), idle: time.NewTimer(settleAfter), ended: make(chan struct{})}
 	if l.SegmentSize == 0 {
 		l.SegmentSize = 64 << 20
 	}

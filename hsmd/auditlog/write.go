@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,17 +38,17 @@ type writer struct {
 	hashes  []Hash // of the same
 }
 
-// write is the life of the writer: whoever waits while one batch is written and
-// synced is in the next, so that any number of them share a sync.
+// write is the life of the writer: all lines that were handed on when somebody
+// begins to wait are one batch, so that any number of them share a sync.
 func (l *Log) write() {
 	defer close(l.ended)
-	idle := time.NewTimer(settleAfter)
-	defer idle.Stop()
+	defer l.idle.Stop()
 	for {
 		settled := false
 		select {
 		case <-l.wake:
-		case <-idle.C:
+			runtime.Gosched() // who can run already asks first, and shares the sync
+		case <-l.idle.C:
 			settled = true
 		}
 		for {
@@ -64,8 +65,8 @@ func (l *Log) write() {
 			}
 			break
 		}
-		if !settled {
-			idle.Reset(settleAfter)
+		if l.w.dirty {
+			l.idle.Reset(settleAfter)
 		}
 	}
 }
@@ -74,35 +75,32 @@ func (l *Log) write() {
 func (l *Log) take(settled bool) (batch []*Pending, closing bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	due := settled || l.closing || len(l.queue) >= many
-	for i := 0; i < len(l.queue) && !due; i++ {
-		due = l.queue[i].waited
-	}
-	if !due {
+	if !settled && !l.closing && !l.wanted && len(l.queue) < many {
 		return nil, false
 	}
 	size := 0
 	for len(batch) < len(l.queue) && size < maxBatch/2 {
 		p := l.queue[len(batch)]
+		p.taken = true
 		size += len(p.body)
 		batch = append(batch, p)
 	}
 	l.queue = l.queue[len(batch):]
 	if len(l.queue) == 0 {
-		l.queue = nil
+		l.queue, l.wanted = nil, false
 	}
 	return batch, l.closing
 }
 
 // commit gives the lines of a batch their places, writes them with one call, and
-// syncs them where somebody waits.
+// syncs them but where all are outcomes.
 func (l *Log) commit(batch []*Pending) {
 	before, waited, broken := l.w.place(), false, l.isBroken()
 	for _, p := range batch {
 		if p.err = broken; p.err == nil {
 			p.err = l.w.add(p)
 		}
-		waited = waited || p.waited && p.err == nil
+		waited = waited || p.done != nil && p.err == nil
 	}
 	err := l.w.flush()
 	if err != nil {
@@ -116,7 +114,9 @@ func (l *Log) commit(batch []*Pending) {
 		if p.err == nil {
 			p.err = err
 		}
-		close(p.done)
+		if p.done != nil {
+			close(p.done)
+		}
 	}
 	if err == nil && l.w.size >= l.SegmentSize {
 		l.rotate()

@@ -93,6 +93,9 @@ func lengths(parts ...[]byte) string {
 const tagBMP = der.Tag(30)
 
 func foldString(tag der.Tag, value []byte) string {
+	if tag == tagBMP { // whose octets may look like ASCII
+		return foldUnicode(tag, value)
+	}
 	plain := make([]byte, 0, len(value))
 	for _, c := range value {
 		switch {
@@ -106,6 +109,13 @@ func foldString(tag der.Tag, value []byte) string {
 	}
 	return string(plain)
 }
+
+// mappedToNothing are letters that RFC 4518, section 2.2, leaves out and that are of
+// no class of Unicode's that is left out whole.
+var mappedToNothing = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x034f, Hi: 0x034f, Stride: 1}, {Lo: 0x1806, Hi: 0x1806, Stride: 1}, {Lo: 0x180b, Hi: 0x180d, Stride: 1},
+	{Lo: 0xfe00, Hi: 0xfe0f, Stride: 1}, {Lo: 0xfffc, Hi: 0xfffc, Stride: 1},
+}}
 
 func foldUnicode(tag der.Tag, value []byte) string {
 	text := string(value)
@@ -124,7 +134,7 @@ func foldUnicode(tag der.Tag, value []byte) string {
 		text = string(runes)
 	}
 	text = strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.C, unicode.Z, unicode.White_Space) {
+		if unicode.In(r, unicode.C, unicode.Z, unicode.White_Space, mappedToNothing) {
 			return -1
 		}
 		return r

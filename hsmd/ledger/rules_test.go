@@ -5,7 +5,6 @@ import (
 	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,34 +172,54 @@ func TestRefusedListLeavesNoTrace(t *testing.T) {
 	m.mustAll(m.good(1), m.list(2, 0, serial(2)))
 }
 
+// spelled is an issuer with one common name, of a string type and octets as given.
+func spelled(t *testing.T, spki []byte, value asn1.RawValue) ledger.Issuer {
+	t.Helper()
+	der, err := asn1.Marshal([][]struct {
+		ID    asn1.ObjectIdentifier
+		Value asn1.RawValue
+	}{{{asn1.ObjectIdentifier{2, 5, 4, 3}, value}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	der[2] = 0x31 // the inner SEQUENCE OF is a SET OF
+	return ledger.NewIssuer(der, spki)
+}
+
 // Another spelling of a name is the same issuer to some readers.
 func TestSpellingIsNoWayOut(t *testing.T) {
 	m := start(t)
 	m.mustAll(m.list(5, 0, serial(1)))
-	spell := func(value asn1.RawValue) ledger.Issuer {
-		der, err := asn1.Marshal([][]struct {
-			ID    asn1.ObjectIdentifier
-			Value asn1.RawValue
-		}{{{asn1.ObjectIdentifier{2, 5, 4, 3}, value}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		der = []byte(strings.ReplaceAll(string(der), "\x30\x00\x30", "\x31\x00\x30"))
-		der[2] = 0x31 // the inner SEQUENCE OF is a SET OF
-		return ledger.NewIssuer(der, m.ca.SPKI)
-	}
 	for _, i := range []ledger.Issuer{
-		spell(asn1.RawValue{Tag: 12, Bytes: []byte("Example Root")}),
-		spell(asn1.RawValue{Tag: 12, Bytes: []byte("EXAMPLE  ROOT ")}),
-		spell(asn1.RawValue{Tag: 12, Bytes: []byte("example root")}),
-		spell(asn1.RawValue{Tag: 12, Bytes: []byte("Ｅxample Root")}),
-		spell(asn1.RawValue{Tag: 30, Bytes: []byte("\x00E\x00x\x00a\x00m\x00p\x00l\x00e\x00 \x00R\x00o\x00o\x00t")}),
-		spell(asn1.RawValue{Tag: 20, Bytes: []byte("Example\xa0Root")}),
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 12, Bytes: []byte("Example Root")}),
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 12, Bytes: []byte("EXAMPLE  ROOT ")}),
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 12, Bytes: []byte("example root")}),
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 12, Bytes: []byte("Ｅxample Root")}),
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 30, Bytes: []byte("\x00E\x00x\x00a\x00m\x00p\x00l\x00e\x00 \x00R\x00o\x00o\x00t")}),
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 20, Bytes: []byte("Example\xa0Root")}),
 	} {
 		refused(t, m.listBy(i, 6, 0, "respelled"), ledger.RuleRevoked, "leaves out")
 		refused(t, m.listBy(i, 5, 0, "respelled", serial(1)), ledger.RuleNumber, "has the number 5")
 	}
 	m.mustAll(m.listBy(ledger.NewIssuer(name(t, "Example Roof"), m.ca.SPKI), 1, 0, "another"))
+}
+
+// TestSpellingBeyondLatin: octets of a BMPString may look like ASCII, and letters may
+// have beside them what RFC 4518, section 2.2, leaves out.
+func TestSpellingBeyondLatin(t *testing.T) {
+	m := start(t)
+	root := spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 12, Bytes: []byte("中共a")})
+	m.mustAll(m.listBy(root, 5, 0, "first", serial(1)))
+	for _, i := range []ledger.Issuer{
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 30, Bytes: []byte("\x4e\x2d\x51\x71\x00A")}),
+		spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 12, Bytes: []byte("中\ufe0f共\u034fa\u1806\ufffc")}),
+	} {
+		refused(t, m.listBy(i, 6, 0, "respelled"), ledger.RuleRevoked, "leaves out")
+	}
+	plain := spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 12, Bytes: []byte("中共")})
+	m.mustAll(m.listBy(plain, 1, 0, "second", serial(1)))
+	ascii := spelled(t, m.ca.SPKI, asn1.RawValue{Tag: 30, Bytes: []byte("\x4e\x2d\x51\x71")})
+	refused(t, m.listBy(ascii, 6, 0, "octets of ASCII"), ledger.RuleRevoked, "leaves out")
 }
 
 func TestNumbersGrow(t *testing.T) {

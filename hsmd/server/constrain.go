@@ -57,7 +57,7 @@ func (c *session) constrained(state *State, k *managedkey.Key, public *managedke
 		}
 	}
 	facts := constraint.Facts{Now: c.srv.now(), Responder: len(m.SPKI) > 0 && c.srv.respondsFor(k, id, m.SPKI)}
-	if rule != nil && rule.Needs(m.Kind.String()) {
+	if rule != nil {
 		facts.Waited = 2 * rule.Wait
 	}
 	for _, set := range state.constraintsOf(k, id) {

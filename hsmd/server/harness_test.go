@@ -27,6 +27,7 @@ import (
 	"crypto/x509/pkix"
 
 	"github.com/hsmpki/hsmpki/config"
+	"github.com/hsmpki/hsmpki/hsmd/approval"
 	"github.com/hsmpki/hsmpki/hsmd/auditlog"
 	"github.com/hsmpki/hsmpki/hsmd/constraint"
 	"github.com/hsmpki/hsmpki/hsmd/grant"
@@ -128,9 +129,13 @@ func (h *hsmd) open() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	state := &server.State{Grants: table, Constraints: h.constraints(), Built: *built}
+	state := &server.State{Grants: table, Constraints: h.constraints(), Approval: h.approval(), Built: *built}
 	h.store = store
-	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Ledger: h.ledger, Version: "test", Log: log, Now: func() time.Time { return now }})
+	waiting, err := approval.Open(filepath.Join(h.dir, "approvals"), func() time.Time { return now })
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.srv, err = server.New(server.Config{State: state, Store: store, Audit: h.audit, Ledger: h.ledger, Approvals: waiting, Version: "test", Log: log, Now: func() time.Time { return now }})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -149,6 +154,22 @@ func (h *hsmd) constraints() server.Constraints {
 		c.Wire = must[*constraint.Set](h.t)(constraint.New("wire_keys", w.Constraints, nil))
 	}
 	return c
+}
+
+// approval makes the rules of the configuration, of which all approvers are.
+func (h *hsmd) approval() server.Approval {
+	h.t.Helper()
+	a := server.Approval{Keys: map[string]*approval.Rule{}}
+	var people []*approval.Approver
+	for _, c := range h.config.Approvers {
+		people = append(people, must[*approval.Approver](h.t)(approval.NewApprover(c.Name, c.Keys)))
+	}
+	for _, k := range h.config.ManagedKeys {
+		if c := k.Approval; c != nil {
+			a.Keys[k.Name] = must[*approval.Rule](h.t)(approval.NewRule(approval.Rule{Quorum: c.Quorum, Kinds: c.Sign, Wait: c.Expires.Std(), Approvers: people}))
+		}
+	}
+	return a
 }
 
 // openAudit opens the log of signatures, which ends with the test or a restart.

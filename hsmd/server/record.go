@@ -19,7 +19,7 @@ import (
 
 // record is one signature in the log of signatures.
 type record struct {
-	log  *auditlog.Log
+	srv  *Server
 	kind auditlog.Kind
 	line *auditlog.Pending
 }
@@ -35,12 +35,16 @@ func (c *session) record(k *managedkey.Key, req *wire.SignRequest, e *auditlog.E
 	if err != nil {
 		return nil, c.srv.notRecorded(err)
 	}
-	return &record{c.srv.audit, e.Kind, line}, nil
+	if c.srv.signing.Add(1) == 1 {
+		line.Soon()
+	}
+	return &record{c.srv, e.Kind, line}, nil
 }
 
 // ends takes down what became of it, and gives the error that the peer is to have:
 // no signature leaves before its record is durable.
 func (r *record) ends(ctx context.Context, signature []byte, err error) error {
+	defer r.srv.signing.Add(-1)
 	if err == nil {
 		if err = r.line.Wait(ctx); err != nil {
 			err = notRecorded(ctx, err)
@@ -56,7 +60,7 @@ func (r *record) ends(ctx context.Context, signature []byte, err error) error {
 		e.SignatureSHA256 = sha256.Sum256(signature)
 	}
 	// Without the outcome the line counts as signed.
-	_ = r.log.Outcome(r.line, &e)
+	_ = r.srv.audit.Outcome(r.line, &e)
 	return err
 }
 

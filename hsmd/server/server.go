@@ -61,6 +61,7 @@ type Server struct {
 	era       atomic.Pointer[era]
 	store     *managedkey.Store
 	audit     *auditlog.Log
+	signing   atomic.Int64 // how many have a line in the log and no outcome
 	ledger    *ledger.Ledger
 	marked    atomic.Uint64 // how far the ledger is known to have what the log has
 	version   string
@@ -81,7 +82,8 @@ type Server struct {
 	mu      sync.Mutex
 	open    map[*connection]struct{}
 	perUser map[uint32]int
-	held    map[uint32]held // signatures under way, of each user
+	held    map[uint32]held          // signatures under way, of each user
+	long    map[uint32]chan struct{} // long answers, of each user
 	running sync.WaitGroup
 }
 
@@ -89,6 +91,7 @@ type Server struct {
 type connection struct {
 	peer   unixsock.Peer
 	cutOff context.CancelFunc
+	long   chan struct{}
 }
 
 // New makes a Server.
@@ -101,7 +104,7 @@ func New(c Config) (*Server, error) {
 		store:    c.Store, audit: c.Audit, ledger: c.Ledger, approvals: c.Approvals, version: c.Version, log: c.Log, now: c.Now, started: c.Now(),
 		quiet:          &quiet{log: c.Log, now: c.Now, kinds: map[string]*quietKind{}},
 		maxConnections: c.MaxConnections, maxPerUser: c.MaxPerUser, drain: c.DrainTimeout,
-		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]held{},
+		open: map[*connection]struct{}{}, perUser: map[uint32]int{}, held: map[uint32]held{}, long: map[uint32]chan struct{}{},
 	}
 	if s.maxConnections == 0 {
 		s.maxConnections = 256
@@ -179,7 +182,7 @@ func (s *Server) accept(ctx context.Context, conn net.Conn) {
 	}
 	s.running.Go(func() {
 		defer s.leave(c)
-		s.converse(ctx, conn, peer)
+		s.converse(ctx, conn, c)
 	})
 }
 
@@ -205,12 +208,14 @@ func (s *Server) For(peer unixsock.Peer) wire.Service {
 	return &measured{&session{srv: s, peer: peer}}
 }
 
-func (s *Server) converse(ctx context.Context, conn net.Conn, peer unixsock.Peer) {
+func (s *Server) converse(ctx context.Context, conn net.Conn, c *connection) {
+	peer := c.peer
 	s.log.Debug("connected", "uid", peer.UID, "pid", peer.PID)
 	err := wire.Serve(ctx, conn, s.For(peer), wire.ServeConfig{
 		Software:     "hsmd/" + s.version,
 		DrainTimeout: s.drain,
 		Log:          s.log,
+		Long:         c.long,
 	})
 	if err != nil {
 		s.quiet.warn("a connection ended badly", "uid", peer.UID, "pid", peer.PID, "error", err)
@@ -225,6 +230,10 @@ func (s *Server) admit(c *connection) bool {
 	if len(s.open) >= s.maxConnections || s.perUser[uid] >= s.maxPerUser {
 		return false
 	}
+	if s.long[uid] == nil {
+		s.long[uid] = make(chan struct{}, maxAnswers)
+	}
+	c.long = s.long[uid]
 	s.open[c] = struct{}{}
 	s.perUser[uid]++
 	return true
@@ -238,8 +247,13 @@ func (s *Server) leave(c *connection) {
 	delete(s.open, c)
 	if s.perUser[uid]--; s.perUser[uid] == 0 {
 		delete(s.perUser, uid)
+		delete(s.long, uid)
 	}
 }
+
+// maxAnswers is how many answers that may be long one user may have made, or leave
+// unread, at once, on all his connections together.
+const maxAnswers = 8
 
 // held counts the signatures that one user has under way, those among them whose
 // message comes in parts, and of these those that are held whole.

@@ -45,6 +45,9 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	if len(req.SPKI) != sha256.Size {
 		return nil, wire.Errorf(wire.Invalid, "a signature request names the key by the SHA-256 of its public key")
 	}
+	if len(req.Approval) > approval.MaxID {
+		return nil, wire.Errorf(wire.Invalid, "the ID of an approval has at most %d octets", approval.MaxID)
+	}
 
 	// Step 2: may this peer ask this of this key?
 	k, state, err := c.keyIn(grant.Sign, req.Key)
@@ -77,14 +80,14 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 		}
 		defer stream.end()
 	}
-	var rule *approval.Rule
+	var rules []*approval.Rule
 	if delegate == nil {
-		rule = state.ruleOf(public.ID[:])
+		rules = state.rulesOf(public.ID[:])
 	}
 	seen := see(req)
 	list := c.srv.list(public)
 	defer list.Close()
-	summary, signed, whole, err := c.srv.recognise(req, list, rule != nil)
+	summary, signed, whole, err := c.srv.recognise(req, list, len(rules) > 0)
 	if err != nil {
 		return nil, c.notSigned(k, req, stream.cause(err))
 	}
@@ -93,6 +96,7 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 	}
 
 	// Step 5: do the key's constraints let it be signed?
+	rule := strictest(rules, summary.Kind.String())
 	if err := c.constrained(state, k, public, delegate, rule, summary); err != nil {
 		return nil, c.notSigned(k, req, err)
 	}
@@ -115,13 +119,14 @@ func (c *session) Sign(ctx context.Context, req *wire.SignRequest) (*wire.SignRe
 
 	// Step 8: does what was signed before speak against it? From here on it counts
 	// as signed.
-	entry, approved := seen.entry(summary, signed), rule != nil && rule.Needs(summary.Kind.String())
-	before, err := c.remember(public, list, summary, entry, approved)
+	entry := seen.entry(summary, signed)
+	before, err := c.remember(public, list, summary, entry, rule != nil)
 	if err != nil {
 		return nil, c.notSigned(k, req, err)
 	}
 
-	// Step 9: the record of it, which becomes durable while the token works.
+	// Step 9: the record of it, which becomes durable while the token works, or
+	// with that of another whose signature is waiting for it.
 	record, err := c.record(k, req, entry, before...)
 	if err != nil {
 		return nil, err
@@ -179,8 +184,9 @@ func (s *Server) expected(ctx context.Context, k *managedkey.Key, id []byte) (*m
 }
 
 // recognise reads the message to its end. It gives what is to be signed, the
-// digest or, where the scheme has no hash, the message itself; and the message,
-// if it is to be kept or is held anyway. Entries of a CRL are shown to list.
+// digest or, where the scheme has no hash, the message itself; and the message, if
+// it is held anyway, or is to be kept and not too long to wait for approval.
+// Entries of a CRL are shown to list.
 func (s *Server) recognise(req *wire.SignRequest, list *ledger.List, keep bool) (_ *tbs.Summary, signed, whole []byte, _ error) {
 	rules := tbs.Rules{Now: s.now(), Scheme: req.Scheme}
 	if list != nil {
@@ -199,20 +205,18 @@ func (s *Server) recognise(req *wire.SignRequest, list *ledger.List, keep bool) 
 	if len(req.Message) > 0 {
 		return nil, nil, nil, wire.Errorf(wire.Invalid, "a message comes whole or in parts, not both")
 	}
-	from, held := req.Parts, &bounded{limit: MaxWhole, why: "for a scheme without a hash"}
-	if keep {
-		held.limit, held.why = approval.MaxMessage, "that waits for approval"
-	}
-	if keep || hash == 0 {
-		from = io.TeeReader(from, held)
-	}
 	if hash == 0 {
-		summary, err := tbs.Read(from, rules)
+		held := &bounded{}
+		summary, err := tbs.Read(io.TeeReader(req.Parts, held), rules)
 		return summary, held.Bytes(), held.Bytes(), err
+	}
+	from, kept := req.Parts, &start{}
+	if keep {
+		from = io.TeeReader(from, kept)
 	}
 	h := hash.New()
 	summary, err := tbs.Read(io.TeeReader(from, h), rules)
-	return summary, h.Sum(nil), held.Bytes(), err
+	return summary, h.Sum(nil), kept.Bytes(), err
 }
 
 func digest(hash crypto.Hash, message []byte) []byte {
@@ -226,17 +230,22 @@ func digest(hash crypto.Hash, message []byte) []byte {
 }
 
 // bounded holds what it is given up to a limit.
-type bounded struct {
-	bytes.Buffer
-	limit int
-	why   string
-}
+type bounded struct{ bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
-		return 0, wire.Errorf(wire.Invalid, "a message %s may have %d octets", b.why, b.limit)
+	if b.Len()+len(p) > MaxWhole {
+		return 0, wire.Errorf(wire.Invalid, "a message for a scheme without a hash may have %d octets", MaxWhole)
 	}
 	return b.Buffer.Write(p)
+}
+
+// start holds the start of what it is given, a little more than can wait for
+// approval: whether it has to shows when all of it was read.
+type start struct{ bytes.Buffer }
+
+func (s *start) Write(p []byte) (int, error) {
+	s.Buffer.Write(p[:min(len(p), approval.MaxMessage+1-s.Len())])
+	return len(p), nil
 }
 
 // notSigned turns a refusal of the message into the answer: malformed bytes are

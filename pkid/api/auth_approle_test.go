@@ -214,3 +214,52 @@ func TestSecretIDs(t *testing.T) {
 	}
 	s.do(t, "POST", "auth/approle/tidy/secret-id", "")
 }
+
+// TestTemplates: what a policy and a role fill in is who logged in, also of the
+// tokens that are made of his, but not of orphans; and who has a name that is no
+// part of a path may nothing, and is told.
+func TestTemplates(t *testing.T) {
+	s := start(t)
+	s.ca(t)
+	roleID, secretID := s.approle(t, "approle", "web", `{"token_policies":"own","role_id":"team-web"}`)
+	accessor, _ := s.do(t, "GET", "sys/auth/approle", "").Data["accessor"].(string)
+	alias := "{{identity.entity.aliases." + accessor + "."
+	policy := fmt.Sprintf(`path "pki/issue/%smetadata.role_name}}" { capabilities = ["update"] }
+path "auth/token/*" { capabilities = ["update", "sudo"] }`, alias)
+	raw, err := json.Marshal(map[string]string{"policy": policy})
+	must(t, err)
+	s.do(t, "POST", "sys/policies/acl/own", string(raw))
+	s.do(t, "POST", "pki/roles/web", fmt.Sprintf(`{"allowed_domains":"%sname}}.example.com","allowed_domains_template":true,"allow_bare_domains":true}`, alias))
+	s.do(t, "POST", "pki/roles/mail", `{"allow_any_name":true}`)
+
+	id := s.askAsStranger(t, "POST", "auth/approle/login", credentials(roleID, secretID)).login(t).Auth.ClientToken
+	child := s.with(t, id, "POST", "auth/token/create", `{"policies":"own"}`).login(t).Auth.ClientToken
+	orphan := s.with(t, id, "POST", "auth/token/create", `{"policies":"own","no_parent":true}`).login(t).Auth.ClientToken
+	for _, c := range []struct {
+		token, path, name string
+		status            int
+	}{
+		{id, "pki/issue/web", "team-web.example.com", 200}, {child, "pki/issue/web", "team-web.example.com", 200},
+		{id, "pki/issue/web", "team-mail.example.com", 400}, {id, "pki/issue/mail", "a.example.com", 403}, {child, "pki/issue/mail", "a.example.com", 403},
+		{orphan, "pki/issue/web", "team-web.example.com", 403},
+	} {
+		if a := s.with(t, c.token, "POST", c.path, fmt.Sprintf(`{"common_name":%q,"ttl":"1h"}`, c.name)); a.Status != c.status {
+			t.Errorf("%s %s: %d %s, want %d", c.path, c.name, a.Status, a.Body, c.status)
+		}
+	}
+	if a := s.do(t, "POST", "sys/capabilities", fmt.Sprintf(`{"token":%q,"paths":"pki/issue/web"}`, child)); a.Data["capabilities"].([]any)[0] != "update" {
+		t.Errorf("capabilities: %s", a.Body)
+	}
+	if a := s.ask(t, "POST", "pki/issue/web", `{"common_name":"team-web.example.com"}`); a.Status != 400 {
+		t.Errorf("a template was filled in for a peer: %d %s", a.Status, a.Body)
+	}
+
+	s.do(t, "POST", "auth/approle/role/odd", `{"token_policies":"own,odd","role_id":"*"}`)
+	s.do(t, "POST", "sys/policies/acl/odd", fmt.Sprintf(`{"policy":"path \"secret/%sname}}\" { capabilities = [\"deny\"] }"}`, alias))
+	secretID, _ = s.do(t, "POST", "auth/approle/role/odd/secret-id", "").Data["secret_id"].(string)
+	a := s.askAsStranger(t, "POST", "auth/approle/login", credentials("*", secretID))
+	odd := a.login(t).Auth.ClientToken
+	if !a.says("may do nothing") || s.with(t, odd, "GET", "auth/token/lookup-self", "").Status != 403 {
+		t.Errorf("a name that is a pattern: %s", a.Body)
+	}
+}

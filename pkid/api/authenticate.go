@@ -8,31 +8,33 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/listen"
 	"github.com/hsmpki/hsmpki/pkid/policy"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
-// identity is who asks: with policies a known peer or a token, without any a
+// caller is who asks: with policies a known peer or a token, without any a
 // stranger.
-type identity struct {
+type caller struct {
 	name     string // of the peer block, of the user, or the token's display name
 	policies []string
-	remote   string       // for the log
-	token    *token.Token // nil: none was shown, or none that is one
+	remote   string          // for the log
+	token    *token.Token    // nil: none was shown, or none that is one
+	alias    *identity.Alias // of the login that the token comes from; nil: there was none
 	acl      *policy.ACL
 }
 
 // mayEverything reports whether the caller has the root policy.
-func (who identity) mayEverything() bool { return slices.Contains(who.policies, policy.Root) }
+func (who caller) mayEverything() bool { return slices.Contains(who.policies, policy.Root) }
 
 // authenticate tells who sent the request. A token alone decides where one is
 // shown, whoever the peer is. Who shows one that is none, for whatever cause, is
 // nobody: he may what a stranger may, such as to log in.
-func (h *Handler) authenticate(req *http.Request) (identity, error) {
+func (h *Handler) authenticate(req *http.Request) (caller, error) {
 	from := listen.IdentityOf(req.Context())
-	who := identity{remote: from.Remote, acl: h.Policies.ACL(nil)}
+	who := caller{remote: from.Remote, acl: h.Policies.ACL(nil, nil)}
 	if from.Peer != nil {
 		who.remote = from.Peer.String()
 	}
@@ -43,7 +45,7 @@ func (h *Handler) authenticate(req *http.Request) (identity, error) {
 	if id == "" {
 		if from.Peer != nil {
 			who.name, who.policies = h.settings.Load().Peers.Lookup(*from.Peer)
-			who.acl = h.Policies.ACL(who.policies)
+			who.acl = h.Policies.ACL(who.policies, nil)
 		}
 		return who, nil
 	}
@@ -58,7 +60,8 @@ func (h *Handler) authenticate(req *http.Request) (identity, error) {
 		return who, nil
 	}
 	who.name, who.policies, who.token = t.DisplayName, t.Policies, t
-	who.acl = h.Policies.ACL(who.policies)
+	who.alias = t.Alias
+	who.acl = h.Policies.ACL(who.policies, t.Alias)
 	return who, nil
 }
 

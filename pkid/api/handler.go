@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +82,6 @@ type Handler struct {
 	settings atomic.Pointer[Settings]
 	signing  signing
 	refusals *rate.Limiter // of what the log is told of refused logins
-	polling  sync.Mutex    // one poll of what waits for approval at a time
 }
 
 // New makes a Handler.

@@ -75,6 +75,7 @@ func (r *request) begin() (format, error) {
 
 func (r *request) finish(req *ca.IssueRequest, encode format) (*answer, error) {
 	req.Role, req.RequestID, req.Requester, req.Draw = r.vars["role"], r.id, r.who.name, r.draw
+	req.Alias = r.who.alias
 	if ref := r.vars["issuer_ref"]; ref != "" {
 		req.Issuer = ref
 	}

@@ -40,7 +40,7 @@ type request struct {
 	params  *vaultapi.Params
 	body    []byte // of a route whose body is not parameters
 	header  http.Header
-	who     identity
+	who     caller
 	wrapTTL time.Duration // of the answer; 0: it is not wrapped
 	draw    ca.Draw       // of a route that waits for approval
 	trail   trail

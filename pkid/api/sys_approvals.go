@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/ca"
+	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/pending"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 	"github.com/hsmpki/hsmpki/wire"
@@ -46,7 +47,7 @@ func (h *Handler) wait(r *request, waits *wire.Error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	record := &pending.Request{ID: waits.ID, Path: r.path, Params: params, Requester: r.who.name, RequestID: r.id, Until: waits.Until,
+	record := &pending.Request{ID: waits.ID, Path: r.path, Params: params, Requester: r.who.name, Alias: r.who.alias, RequestID: r.id, Until: waits.Until,
 		Now: r.draw.Now, Serial: r.draw.Serial.Bytes(), New: r.draw.New}
 	if err := h.Pending.Put(r.ctx, record); err != nil {
 		return nil, err
@@ -90,8 +91,11 @@ func deleteApproval(h *Handler, r *request) (*answer, error) {
 // readApproval serves GET sys/approvals/:id: it does again what waited, and
 // answers as that would. Who asks has to have the right to that, too.
 func readApproval(h *Handler, r *request) (*answer, error) {
-	h.polling.Lock() // else two would issue it
-	defer h.polling.Unlock()
+	done, err := h.Pending.Turn(r.ctx, r.vars["id"])
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	record, err := h.Pending.Get(r.ctx, r.vars["id"])
 	if err != nil {
 		return nil, err
@@ -116,7 +120,7 @@ func readApproval(h *Handler, r *request) (*answer, error) {
 	for name, value := range again.vars {
 		again.params.Set(name, value)
 	}
-	again.who.name = record.Requester
+	again.who.name, again.who.alias = record.Requester, record.Alias
 	return h.repeat(again, rt, record)
 }
 
@@ -130,14 +134,15 @@ func (h *Handler) repeat(again *request, rt *route, record *pending.Request) (*a
 	if there != nil {
 		a.data["certificate"] = ca.PEM("CERTIFICATE", there.DER)
 	} else {
+		again.ctx = hsm.Repeating(again.ctx, record.ID)
 		a, err = rt.ops[update](h, again)
-		if waits, is := errors.AsType[*wire.Error](err); is && waits.Code == wire.Pending {
-			if waits.ID != record.ID {
-				return nil, vaultapi.BadRequest("what the certificate depends on has changed since (role, issuer or URLs), so that it would be another than the one that waits: ask for it anew (%s)", waits.Message)
-			}
-			return stillWaits(record, waits), nil
-		}
-		if err != nil {
+		said, is := errors.AsType[*wire.Error](err)
+		switch {
+		case is && said.Code == wire.Pending:
+			return stillWaits(record, said), nil
+		case is && said.Code == wire.Denied && said.ID == record.ID:
+			return nil, vaultapi.BadRequest("what the certificate depends on has changed since (role, issuer or URLs), so that it would be another than the one that waits: ask for it anew (%s)", said.Message)
+		case err != nil:
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 	"time"
@@ -170,6 +171,9 @@ func (h *Handler) logIn(r *request, spec token.Spec) (*answer, error) {
 		return nil, err
 	}
 	h.Log.Info("logged in", "request_id", r.id, "path", r.path, "accessor", t.Accessor, "display_name", t.DisplayName, "peer", r.who.remote)
+	if err := h.Policies.ACL(t.Policies, t.Alias).Unfit(); err != nil {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("This token may do nothing: %v", err))
+	}
 	return authAnswer(t), nil
 }
 

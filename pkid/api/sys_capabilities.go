@@ -37,7 +37,7 @@ func readCapabilities(h *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.capabilities(r, h.Policies.ACL(t.Policies))
+	return h.capabilities(r, h.Policies.ACL(t.Policies, t.Alias))
 }
 
 // readCapabilitiesByAccessor is the same for a token that is not known.
@@ -46,8 +46,11 @@ func readCapabilitiesByAccessor(h *Handler, r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.capabilities(r, h.Policies.ACL(t.Policies))
+	return h.capabilities(r, h.Policies.ACL(t.Policies, t.Alias))
 }
+
+// maxAsked bounds how many paths one request asks about.
+const maxAsked = 500
 
 func (h *Handler) capabilities(r *request, acl *policy.ACL) (*answer, error) {
 	paths := append(r.params.StringList("paths"), r.params.StringList("path")...)
@@ -57,8 +60,14 @@ func (h *Handler) capabilities(r *request, acl *policy.ACL) (*answer, error) {
 	if len(paths) == 0 {
 		return nil, vaultapi.BadRequest("missing value for 'paths'")
 	}
+	if len(paths) > maxAsked {
+		return nil, vaultapi.BadRequest("'paths' has %d paths; %d are possible", len(paths), maxAsked)
+	}
 	data := map[string]any{}
 	for _, path := range paths {
+		if len(path) > maxPath {
+			return nil, vaultapi.BadRequest("'paths' has one of %d octets; no path has more than %d octets", len(path), maxPath)
+		}
 		data[path] = acl.Capabilities(path, h.folded(path))
 	}
 	if len(paths) == 1 {

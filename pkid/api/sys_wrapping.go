@@ -6,21 +6,24 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 	"github.com/hsmpki/hsmpki/pkid/wrapping"
 )
 
-// wrapTTLOf reads how long the answer is to be kept for another reader.
+// wrapTTLOf reads how long the answer is to be kept for another reader. A header
+// that is there more than once has to say the same each time, be it nothing:
+// somebody on the way may have added one, and what was to be wrapped is secret.
 func wrapTTLOf(header http.Header) (time.Duration, error) {
 	said := header.Values("X-Vault-Wrap-TTL")
+	for _, other := range said {
+		if other != said[0] {
+			return 0, vaultapi.BadRequest("X-Vault-Wrap-TTL is there twice, with %q and %q", said[0], other)
+		}
+	}
 	if len(said) == 0 || said[0] == "" {
 		return 0, nil
-	}
-	if len(slices.Compact(said)) > 1 {
-		return 0, vaultapi.BadRequest("X-Vault-Wrap-TTL is there twice")
 	}
 	ttl, err := vaultapi.ParseDuration(said[0])
 	switch {

@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -116,5 +118,39 @@ func TestUnwrapIsNotWrapped(t *testing.T) {
 	}
 	if a := s.ask(t, "POST", "sys/wrapping/unwrap", token); a.Data["a"] != "b" {
 		t.Errorf("what was kept is lost: %d %s", a.Status, a.Body)
+	}
+}
+
+// TestWrapTTLOnce: who is not sure whether the answer is wrapped gets none. The
+// header may be there twice with the same words.
+func TestWrapTTLOnce(t *testing.T) {
+	s := serve(t, "/nowhere/hsmd.sock")
+	s.do(t, "POST", "sys/mounts/pki", `{"type":"pki"}`)
+	for _, c := range []struct {
+		sent   []string
+		status int
+		wraps  bool
+	}{
+		{nil, 200, false},
+		{[]string{""}, 200, false},
+		{[]string{"60"}, 200, true},
+		{[]string{"60", "60"}, 200, true},
+		{[]string{"", ""}, 200, false},
+		{[]string{"", "60"}, 400, false},
+		{[]string{"60", ""}, 400, false},
+		{[]string{"60", "30", "60"}, 400, false},
+		{[]string{"60, 60"}, 400, false},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://pkid/v1/sys/mounts/pki", nil)
+		must(t, err)
+		req.Header["X-Vault-Wrap-Ttl"] = c.sent
+		resp, err := s.peer.Do(req)
+		must(t, err)
+		body, err := io.ReadAll(resp.Body)
+		must(t, err)
+		resp.Body.Close()
+		if wraps := strings.Contains(string(body), `"creation_path"`); resp.StatusCode != c.status || wraps != c.wraps {
+			t.Errorf("%q: %d, wrapped %v; want %d, %v: %s", c.sent, resp.StatusCode, wraps, c.status, c.wraps, body)
+		}
 	}
 }

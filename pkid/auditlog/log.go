@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -138,6 +139,7 @@ func (l *Log) want(r *round) {
 func (l *Log) syncs() {
 	defer close(l.ended)
 	for range l.wake {
+		runtime.Gosched() // who can run already writes first, and shares the sync
 		l.syncing.Lock()
 		l.mu.Lock()
 		current, file := l.next, l.file

@@ -9,7 +9,7 @@ import (
 )
 
 // Login makes the token of whoever has logged in by a method, which gives its
-// policies, metadata and name. The mount adds where it was, and its TTLs. The
+// policies, metadata, alias and name. The mount adds where it was, and its TTLs. The
 // caller is between [Mount.Enter] and [Mount.Leave], so that a mount that is
 // disabled meanwhile finds the token and revokes it.
 func (t *Table) Login(ctx context.Context, m *Mount, spec token.Spec) (*token.Token, error) {
@@ -18,6 +18,9 @@ func (t *Table) Login(ctx context.Context, m *Mount, spec token.Spec) (*token.To
 	spec.DisplayName = strings.TrimSuffix(at+"-"+spec.DisplayName, "-")
 	if spec.TTL == 0 && spec.Period == 0 {
 		spec.TTL = m.Config.DefaultLeaseTTL
+	}
+	if spec.Alias != nil {
+		spec.Alias.Accessor = m.Accessor
 	}
 	spec.MaxTTL = shorter(spec.MaxTTL, m.Config.MaxLeaseTTL)
 	return t.cfg.Tokens.Create(ctx, spec)

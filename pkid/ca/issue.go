@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hsmpki/hsmpki/pkid/hsm"
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
@@ -23,7 +24,8 @@ type IssueRequest struct {
 	Wish      *role.Wish
 	Verbatim  *role.Verbatim
 	RequestID string
-	Requester string // who asks, for the record
+	Requester string          // who asks, for the record
+	Alias     *identity.Alias // of who asks, for the role's templates; nil: none
 	Draw      Draw
 }
 
@@ -47,6 +49,9 @@ func (a *Authority) Issue(ctx context.Context, req *IssueRequest) (*Issued, erro
 	r := v.roles[roleName]
 	if r == nil && (req.Verbatim == nil || req.Role != "") {
 		return nil, refuse("unknown role: %s", req.Role)
+	}
+	if r != nil {
+		r = r.For(req.Alias)
 	}
 	out := &Issued{}
 	var keyType string // of the key to be made; with a CSR there is none

@@ -222,10 +222,12 @@ type ocspKey struct {
 
 func (k *ocspKey) Public() crypto.PublicKey { return k.hsm.Public }
 
-// Signer gives the key as long as the mount may use the one that it is of.
+// Signer gives the key as long as the mount may use the one that it is of. What
+// would have to wait for approval is refused: answers, and certificates of
+// responders, are never the same twice, and anybody's query asks for them.
 func (k *ocspKey) Signer(ctx context.Context) (crypto.MessageSigner, error) {
 	if err := k.o.a.permitted(ctx, k.of); err != nil {
 		return nil, err
 	}
-	return k.o.a.cfg.Keys.Signer(ctx, k.hsm, k.o.use()), nil
+	return k.o.a.cfg.Keys.Signer(hsm.WithoutWaiting(ctx), k.hsm, k.o.use()), nil
 }

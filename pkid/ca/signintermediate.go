@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 
+	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 	"github.com/hsmpki/hsmpki/pkid/role"
@@ -74,7 +75,8 @@ func (a *Authority) SignSelfIssued(ctx context.Context, req *SelfIssuedRequest) 
 		return nil, err
 	}
 	out := &Issued{Issuer: issuer}
-	if err := a.finish(ctx, out, prepared, key, nil, req.RequestID); err != nil {
+	// Without waiting: its serial number is drawn anew each time.
+	if err := a.finish(hsm.WithoutWaiting(ctx), out, prepared, key, nil, req.RequestID); err != nil {
 		return nil, err
 	}
 	return a.record(ctx, out, func(tx store.Tx) error {

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/hsm"
 	"github.com/hsmpki/hsmpki/pkid/issuance"
 )
 
@@ -45,7 +46,8 @@ func (a *Authority) signListBy(ctx context.Context, i *Issuer, k *Key, req *List
 		warnings, err = a.LintCRL(i.ID, tbs, dummy)
 		return err
 	}
-	signer, err := a.signer(ctx, k, a.cfg.UUID+" "+req.RequestID)
+	// Without waiting: a second later it would be another list.
+	signer, err := a.signer(hsm.WithoutWaiting(ctx), k, a.cfg.UUID+" "+req.RequestID)
 	if err != nil {
 		return nil, nil, err
 	}

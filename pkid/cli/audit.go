@@ -3,6 +3,7 @@ package cli
 import (
 	"crypto/sha256"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -80,7 +81,7 @@ func runReconcile(c *cli.Context) error {
 	if err := log.end(); err != nil {
 		return err
 	}
-	return r.show()
+	return r.show(log)
 }
 
 // authorities lists the mounts of CAs.
@@ -159,8 +160,12 @@ func (r *reconciliation) has(mount string, l *signatureLine) (bool, error) {
 	return l.isOf(block.Bytes), nil
 }
 
-func (r *reconciliation) show() error {
-	fmt.Fprintf(r.errOut, "%d certificates are in the log; this server has no record of %d.\n", r.checked, len(r.missing))
+func (r *reconciliation) show(log *signatures) error {
+	fmt.Fprintf(r.errOut, "Lines %d to %d of the log were read, and %d certificates are in them; this server has no record of %d.\n",
+		log.first, log.next-1, r.checked, len(r.missing))
+	if !log.ended {
+		fmt.Fprintln(r.errOut, "Whether the log has more lines the files do not say; hsmd audit verify does.")
+	}
 	if len(r.missing) == 0 {
 		return nil
 	}
@@ -182,8 +187,9 @@ func (r *reconciliation) show() error {
 
 // readFile reads one file of the log, or with "-" the standard input.
 func (s *signatures) readFile(name string) error {
-	in := io.Reader(os.Stdin)
+	in, shown := io.Reader(os.Stdin), "standard input"
 	if name != "-" {
+		shown = name
 		f, err := os.Open(name)
 		if err != nil {
 			return fail("%v", err)
@@ -191,8 +197,16 @@ func (s *signatures) readFile(name string) error {
 		defer f.Close()
 		in = f
 	}
-	if err := s.read(in); err != nil {
-		return fail("%s: %v", name, err)
+	err := s.read(in)
+	switch {
+	case err != nil:
+	case !s.begun:
+		err = errors.New("there is no line in it")
+	case name == "-" && !s.ended:
+		err = errors.New("what \"hsmd audit read\" prints ends with {\"end\":NUMBER}, and this does not: it is not all that there is")
+	}
+	if err != nil {
+		return fail("%s: %v", shown, err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,6 +51,12 @@ type outcome struct {
 // run runs one command line against a server on a Unix socket.
 func run(t *testing.T, stdin string, answers []string, args ...string) outcome {
 	t.Helper()
+	return runAs(t, "", stdin, answers, args...)
+}
+
+// runAs is run with a token in the environment.
+func runAs(t *testing.T, token, stdin string, answers []string, args ...string) outcome {
+	t.Helper()
 	t.Setenv("HOME", t.TempDir())
 	for _, name := range []string{"PKID_ADDR", "VAULT_ADDR", "PKID_TOKEN", "VAULT_TOKEN", "PKID_FORMAT", "VAULT_FORMAT"} {
 		t.Setenv(name, "")
@@ -64,6 +71,7 @@ func run(t *testing.T, stdin string, answers []string, args ...string) outcome {
 	go server.Serve(listener)
 	defer server.Close()
 	t.Setenv("PKID_ADDR", "unix://"+socket)
+	t.Setenv("PKID_TOKEN", token)
 
 	var out, errOut bytes.Buffer
 	app := &ucli.App{
@@ -177,6 +185,9 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{args: "token capabilities", code: 1, says: "got 0 arguments"},
 		{args: "token capabilities -accessor a", code: 1, says: "got 1 arguments"},
 		{args: "token create -metadata=nothing", code: 1, says: "must be KEY=VALUE"},
+		{args: "issue a.example.com", answer: `403 {"errors":["permission denied"]}`, code: 2, says: "-role=NAME needs no right to list them"},
+		{args: "issue a.example.com", answer: `404 {"errors":[]}`, code: 2, says: "pki has no roles"},
+		{args: "unwrap", code: 1, says: "which token? Give it as the argument, or set PKID_TOKEN"},
 	} {
 		answers := []string{}
 		if c.answer != "" {
@@ -210,5 +221,34 @@ func TestOutput(t *testing.T) {
 	}
 	if got := run(t, "", []string{`503 {"errors":["away"]}`, `200 {"data":{"a":"1"}}`}, "read", "-field=a", "x"); got.out != "1" || len(got.asked) != 2 {
 		t.Errorf("a 503 is asked again: %+v", got)
+	}
+}
+
+// TestUnwrapWithoutArgument: the token of the environment may be another than a
+// wrapping one.
+func TestUnwrapWithoutArgument(t *testing.T) {
+	got := runAs(t, "hvs.x", "", []string{`400 {"errors":["missing \"token\" value in input data"]}`}, "unwrap")
+	if got.code != 2 || !strings.Contains(got.errOut, "the token of the environment is not a wrapping token: pkid unwrap TOKEN") {
+		t.Errorf("exit %d, said %q", got.code, got.errOut)
+	}
+	if got := runAs(t, "hvs.x", "", []string{`200 {"data":{"a":"1"}}`}, "unwrap", "-field=a"); got.out != "1" {
+		t.Errorf("the token of the environment: %+v", got)
+	}
+}
+
+// TestIssueThatWaits: what waits for approval is no certificate, and no file.
+func TestIssueThatWaits(t *testing.T) {
+	dir := t.TempDir()
+	csr := filepath.Join(dir, "a.csr")
+	if err := os.WriteFile(csr, []byte("csr"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := run(t, "", []string{`202 {"data":{"approval_id":"0a","poll":"sys/approvals/0a"},"warnings":["approval of 2 people is waited for"]}`},
+		"issue", "-role=web", "-csr="+csr, "-out="+dir, "a.example.com")
+	if got.code != 2 || !strings.Contains(got.errOut, "no file is written yet") || !strings.Contains(got.errOut, "pkid read -field=certificate sys/approvals/0a") {
+		t.Errorf("exit %d, said %q", got.code, got.errOut)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 1 {
+		t.Errorf("files: %v", files)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,9 @@ func runIssue(c *cli.Context) error {
 		return fail("the server answered without a certificate")
 	}
 	s.warn(answer.Secret.Warnings)
+	if answer.Status == http.StatusAccepted {
+		return cli.Exit(fmt.Sprintf("%s waits for approval, and no file is written yet. When it is approved:\n  pkid read -field=certificate %s", name, text(answer.Secret.Data["poll"])), exitServer)
+	}
 	if err := files.write(answer.Secret.Data); err != nil {
 		return fail("%v (the certificate %s was issued; read it with: pkid read %s/cert/%[2]s)", err, text(answer.Secret.Data["serial_number"]), mount)
 	}
@@ -96,9 +100,20 @@ func runIssue(c *cli.Context) error {
 
 // onlyRole spares typing the role where there is no choice.
 func (s *session) onlyRole(mount string) (string, error) {
-	keys, _, err := s.list(mount + "/roles")
-	if err != nil {
-		return "", err
+	path := mount + "/roles"
+	answer, err := s.get(path, url.Values{"list": {"true"}})
+	if refusal, is := errors.AsType[*client.ResponseError](err); is && refusal.Status == http.StatusForbidden {
+		return "", cli.Exit(fmt.Sprintf("Error listing %s, to see whether there is only one role: %v\n\n-role=NAME needs no right to list them.", path, err), exitServer)
+	}
+	if err != nil && !isNothing(err) {
+		return "", explain("Error listing "+path, err)
+	}
+	var keys []any
+	if answer != nil {
+		keys, _ = answer.Data["keys"].([]any)
+	}
+	if len(keys) == 0 {
+		return "", cli.Exit(mount+" has no roles; pkid write "+path+"/NAME makes one", exitServer)
 	}
 	if len(keys) != 1 {
 		return "", fail("%s has %d roles, %s; say which with -role", mount, len(keys), text(keys))

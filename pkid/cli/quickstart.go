@@ -23,7 +23,7 @@ func quickstartCommand() *cli.Command {
 		Flags: flags(
 			&cli.StringFlag{Name: "cn", Usage: "common `name` of the root certificate", Required: true},
 			&cli.StringFlag{Name: "mount", Value: "pki", Usage: "`path` of the CA"},
-			&cli.StringFlag{Name: "ttl", Value: "87600h", Usage: "how long the root is valid"},
+			&cli.StringFlag{Name: "ttl", Value: "87600h", Usage: "how long the root is valid; a key with constraints may allow less"},
 			&cli.StringFlag{Name: "domain", Value: "example.com", Usage: "`domain` under which the role issues"},
 			&cli.StringFlag{Name: "role", Usage: "`name` of the role (default: the domain with dashes)"},
 			&cli.StringFlag{Name: "url", Value: "http://127.0.0.1:8200", Usage: "where relying parties reach this server"},
@@ -54,6 +54,7 @@ func runQuickstart(c *cli.Context) error {
 	key := walk.managedKey(mount, spec)
 	walk.secrets("enable", "-path="+mount+" -max-lease-ttl="+c.String("ttl")+" pki", http.MethodPost, "sys/mounts/"+mount,
 		map[string]any{"type": "pki", "config": map[string]any{"max_lease_ttl": c.String("ttl")}})
+	mounted := walk.err == nil
 	root := []string{"common_name=" + c.String("cn"), "ttl=" + c.String("ttl")}
 	if key != "" {
 		walk.secrets("tune", "-allowed-managed-keys="+key+" "+mount, http.MethodPost, "sys/mounts/"+mount+"/tune",
@@ -62,11 +63,14 @@ func runQuickstart(c *cli.Context) error {
 	} else {
 		walk.write(mount+"/root/generate/internal", append(root, spec.internal...)...)
 	}
+	if mounted && walk.refused != nil {
+		walk.withdraw(mount)
+	}
 	base := strings.TrimSuffix(c.String("url"), "/") + "/v1/" + mount
 	walk.write(mount+"/config/urls", "issuing_certificates="+base+"/ca", "crl_distribution_points="+base+"/crl")
 	walk.write(mount+"/roles/"+role, "allowed_domains="+domain, "allow_subdomains=true", "allow_localhost=false", "key_type=ec", "ttl=72h", "max_ttl=72h")
 	first := walk.write(mount+"/issue/"+role, "common_name=test."+domain)
-	if walk.err != nil {
+	if walk.err != nil || walk.waits != "" {
 		return walk.err
 	}
 	fmt.Fprintf(s.out, "\n%s\n\nThe CA works: the certificate above, serial %s, is its first.\nNext:\n"+

@@ -17,6 +17,7 @@ import (
 // signatureLine is what is wanted of a line of hsmd's log of signatures.
 type signatureLine struct {
 	Seq       uint64   `json:"seq"`
+	End       *uint64  `json:"end"` // of no line of the log, but of what follows the last: how many it has
 	Of        uint64   `json:"of"`
 	Time      string   `json:"time"`
 	Kind      string   `json:"kind"`
@@ -35,7 +36,9 @@ type signatures struct {
 	each func(*signatureLine) error
 
 	begun bool
+	first uint64
 	next  uint64
+	ended bool // the end was there, as hsmd audit read writes it
 	waits map[uint64]*signatureLine
 }
 
@@ -52,8 +55,21 @@ func (s *signatures) read(r io.Reader) error {
 		if err := json.Unmarshal(text, l); err != nil {
 			return fmt.Errorf("after line %d: %w", s.next, err)
 		}
+		if s.ended {
+			return errors.New("there is more after the end")
+		}
+		if l.End != nil {
+			if s.begun && *l.End != s.next {
+				return fmt.Errorf("the end comes after line %d, and the log has %d lines: some are left out", s.next-1, *l.End)
+			}
+			s.ended = true
+			continue
+		}
 		if s.begun && l.Seq != s.next {
 			return fmt.Errorf("line %d was expected, and line %d is there: the files go in order, and none may be left out", s.next, l.Seq)
+		}
+		if !s.begun {
+			s.first = l.Seq
 		}
 		s.begun, s.next = true, l.Seq+1
 		if err := s.take(l); err != nil {

@@ -1,19 +1,26 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/hsmpki/hsmpki/pkid/client"
 )
 
 // walkthrough makes calls one after another, printing each as the command that
-// would make it. After a failure it makes no more; err says which it was.
+// would make it. After a failure it makes no more; err says which it was. After a
+// call that waits for people's approval it goes on printing, and makes no more.
 type walkthrough struct {
 	*session
-	err error
+	err     error
+	refused *client.ResponseError // what err is of, where the server refused and so did nothing
+	waits   string                // the path where to ask for what waits; "": nothing does
 }
 
 // write is `pkid write`. A PIN is printed as "pin=-".
@@ -50,19 +57,61 @@ func (w *walkthrough) secrets(verb, args, method, path string, body map[string]a
 	w.call(method, path, body)
 }
 
-func (w *walkthrough) say(command string) { fmt.Fprintf(w.out, "$ pkid %s\n", command) }
+func (w *walkthrough) say(command string) {
+	prompt := "$ "
+	if w.waits != "" {
+		prompt = "  "
+	}
+	fmt.Fprintf(w.out, "%spkid %s\n", prompt, command)
+}
 
 func (w *walkthrough) call(method, path string, body map[string]any) map[string]any {
+	if w.waits != "" {
+		return nil
+	}
 	answer, err := w.Do(w.ctx.Context, &client.Request{Method: method, Path: path, Body: body})
 	if err != nil {
 		w.err = explain("Error at "+path, err)
+		if refusal, is := errors.AsType[*client.ResponseError](err); is && refusal.Status/100 == 4 {
+			w.refused = refusal
+		}
 		return nil
 	}
 	if answer.Secret == nil {
 		return nil
 	}
 	w.warn(answer.Secret.Warnings)
+	if answer.Status == http.StatusAccepted {
+		w.wait(text(answer.Secret.Data["approval_id"]), text(answer.Secret.Data["poll"]))
+	}
 	return answer.Secret.Data
+}
+
+// maxTTL is how hsmd names the rule of a key by which a certificate may last less.
+var maxTTL = regexp.MustCompile(`max_ttl ([0-9][0-9a-z.]*)`)
+
+// withdraw takes the mount away that was made for what was refused then, so that
+// the same can be asked for again, and says what may do where that is known.
+func (w *walkthrough) withdraw(mount string) {
+	why := fmt.Sprint(w.err)
+	if rule := maxTTL.FindStringSubmatch(why); rule != nil {
+		why += fmt.Sprintf("\n\nThe key is for certificates that last less: -ttl=%s.", rule[1])
+	}
+	w.err = nil
+	w.secrets("disable", mount, http.MethodDelete, "sys/mounts/"+mount, nil)
+	if w.err != nil {
+		why += fmt.Sprintf("\n\nThe mount %s is there still: %v", mount, w.err)
+	}
+	w.err = cli.Exit(why, exitServer)
+}
+
+// wait says how it goes on.
+func (w *walkthrough) wait(id, poll string) {
+	w.waits = poll
+	fmt.Fprintf(w.out, "\nThe key signs this only when people have approved it. At hsmd, each of them:\n"+
+		"  hsmd approve -statement %s >statement; ssh-keygen -Y sign -n approval@hsmd -f KEY statement\n"+
+		"  hsmd approve -signature=statement.sig %[1]s\n"+
+		"Then have it signed, before anything that it depends on is changed, and do the rest:\n  pkid read %s\n", id, poll)
 }
 
 const managedKeys = "sys/managed-keys/"

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -36,10 +38,17 @@ func runUnwrap(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if id := c.Args().First(); id != "" { // as nobody: the token is all that it takes
+	id := c.Args().First()
+	switch {
+	case id != "": // as nobody: the token is all that it takes
 		s.Client = s.WithToken(id)
+	case !s.HasToken():
+		return fail("which token? Give it as the argument, or set PKID_TOKEN; who you are on the socket says nothing of it")
 	}
 	secret, err := s.ask(&client.Request{Method: http.MethodPut, Path: "sys/wrapping/unwrap"})
+	if refusal, is := errors.AsType[*client.ResponseError](err); is && id == "" && refusal.Status == http.StatusBadRequest {
+		return cli.Exit(fmt.Sprintf("Error unwrapping: %v\n\nIt may be that the token of the environment is not a wrapping token: pkid unwrap TOKEN names one.", err), exitServer)
+	}
 	if err != nil {
 		return explain("Error unwrapping", err)
 	}

@@ -67,6 +67,9 @@ func (c *Client) WithToken(token string) *Client {
 	return &other
 }
 
+// HasToken reports whether the client shows a token.
+func (c *Client) HasToken() bool { return c.cfg.Token != "" }
+
 func parseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

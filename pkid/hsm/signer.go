@@ -92,6 +92,14 @@ func WithoutWaiting(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noWait{}, true)
 }
 
+type repeated struct{}
+
+// Repeating is a context for the signature that has waited for the approval of an
+// id: hsmd refuses a message that is not the same, with that id, and keeps nothing.
+func Repeating(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, repeated{}, id)
+}
+
 func (s *Signer) sign(req *wire.SignRequest, opts crypto.SignerOpts) ([]byte, error) {
 	scheme, err := SchemeOf(s.key.Public, opts)
 	if err != nil {
@@ -100,6 +108,7 @@ func (s *Signer) sign(req *wire.SignRequest, opts crypto.SignerOpts) ([]byte, er
 	digest := sha256.Sum256(s.key.SPKI)
 	req.Key, req.SPKI, req.Scheme, req.Context = s.key.Name, digest[:], scheme, s.context
 	req.NoWait, _ = s.ctx.Value(noWait{}).(bool)
+	req.Approval, _ = s.ctx.Value(repeated{}).(string)
 	answer, err := s.client.Sign(s.ctx, req)
 	if err != nil {
 		return nil, err

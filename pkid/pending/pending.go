@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
 
@@ -20,6 +21,7 @@ type Request struct {
 	Path      string          `json:"path"` // below /v1/
 	Params    json.RawMessage `json:"params"`
 	Requester string          `json:"requester"`
+	Alias     *identity.Alias `json:"alias,omitempty"`
 	RequestID string          `json:"request_id"` // of the first time it was asked
 	Until     time.Time       `json:"until"`
 
@@ -28,10 +30,12 @@ type Request struct {
 	New    string    `json:"new"`    // the UUID of what it makes
 }
 
-// Table has them, in the store alone.
+// Table has them, in the store alone. It is safe for concurrent use.
 type Table struct {
 	Store store.Store
 	Now   func() time.Time
+
+	turns turns
 }
 
 // Put keeps a request, and forgets those that have ended.

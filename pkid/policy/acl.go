@@ -13,6 +13,7 @@ type ACL struct {
 	root     bool
 	exact    map[string]*rule
 	patterns []*rule // the one that wins first
+	unfit    error
 }
 
 // Request is what an ACL is asked about.
@@ -24,8 +25,10 @@ type Request struct {
 	WrapTTL    time.Duration // of the answer, 0 if it is not to be wrapped
 }
 
-// New merges policies. Rules of one and the same pattern become one: it has the
-// capabilities of all, unless one of them denies, and the limits of all.
+// New merges policies, of which those with templates are as [Policy.For] makes
+// them: a rule that is not filled in is left out. Rules of one and the same
+// pattern become one: it has the capabilities of all, unless one of them denies,
+// and the limits of all.
 func New(policies ...*Policy) *ACL {
 	acl := &ACL{exact: map[string]*rule{}}
 	patterns := map[string]*rule{}
@@ -33,6 +36,9 @@ func New(policies ...*Policy) *ACL {
 		acl.root = acl.root || p.Name == Root
 		for i := range p.rules {
 			from := &p.rules[i]
+			if from.template != nil {
+				continue
+			}
 			to := patterns
 			if from.pattern.exact() {
 				to = acl.exact
@@ -52,6 +58,10 @@ func New(policies ...*Policy) *ACL {
 	slices.SortFunc(acl.patterns, func(a, b *rule) int { return a.pattern.compare(&b.pattern) })
 	return acl
 }
+
+// Unfit is why an ACL allows nothing at all: a policy's template cannot be filled
+// in with who asks. It is nil of all others.
+func (a *ACL) Unfit() error { return a.unfit }
 
 // Allow reports whether a request may pass.
 func (a *ACL) Allow(r Request) bool {

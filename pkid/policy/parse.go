@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/hcl/parser"
 	"github.com/hashicorp/hcl/hcl/token"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 )
 
@@ -106,6 +107,9 @@ func parseRule(path string, where *ast.ObjectItem, body *ast.ObjectList) (rule, 
 
 func readRule(path string, where *ast.ObjectItem, body *ast.ObjectList) (r rule, err error) {
 	if r.pattern, err = newPattern(path); err != nil {
+		return r, at(where, "%w", err)
+	}
+	if r.template, err = identity.ParseTemplate(path); err != nil {
 		return r, at(where, "%w", err)
 	}
 	seen := map[string]bool{}

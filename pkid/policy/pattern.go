@@ -21,10 +21,7 @@ type pattern struct {
 
 func newPattern(text string) (pattern, error) {
 	text = strings.TrimPrefix(text, "/")
-	switch {
-	case strings.Contains(text, "{{"):
-		return pattern{}, errors.New("templates are not built yet")
-	case strings.Contains(text, "+*"):
+	if strings.Contains(text, "+*") {
 		return pattern{}, errors.New(`"+*" is forbidden: "+" stands for a whole segment`)
 	}
 	p := pattern{text: text}

@@ -10,6 +10,8 @@ package policy
 import (
 	"slices"
 	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/identity"
 )
 
 // Root is the policy that may do everything. It has no text.
@@ -25,6 +27,7 @@ type Policy struct {
 // rule is one path block.
 type rule struct {
 	pattern      pattern
+	template     identity.Template // nil: the pattern is the same for all; else For makes it
 	capabilities Capability
 	limits       limits
 }

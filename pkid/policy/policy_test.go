@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/policy"
 )
 
@@ -45,6 +46,10 @@ func TestCases(t *testing.T) {
 			}
 			acl := policy.New(policies...)
 			for line := range strings.Lines(string(file.Data)) {
+				if who, is := strings.CutPrefix(line, "as "); is {
+					acl = aclFor(policies, strings.Fields(who))
+					continue
+				}
 				expect(t, filepath.Base(name)+" "+of, acl, wrong, strings.TrimSpace(line))
 			}
 			policies, wrong = nil, nil
@@ -52,10 +57,25 @@ func TestCases(t *testing.T) {
 	}
 }
 
+// aclFor is what policies say together for an accessor, a name, and metadata as
+// KEY=VALUE, or for "nobody".
+func aclFor(policies []*policy.Policy, who []string) *policy.ACL {
+	var alias *identity.Alias
+	if len(who) > 1 {
+		alias = &identity.Alias{Accessor: who[0], Name: strings.Trim(who[1], `"`), Metadata: map[string]string{}}
+		for _, field := range who[2:] {
+			key, value, _ := strings.Cut(field, "=")
+			alias.Metadata[key] = value
+		}
+	}
+	return policy.Merge(alias, policies...)
+}
+
 // expect holds one line of an expect file:
 //
 //	allow|refuse OPERATION PATH [sudo] [wrap=TTL] [{parameters}]
 //	can PATH: CAPABILITY, …
+//	as ACCESSOR NAME KEY=VALUE…, as nobody: of whom the lines that follow are
 //	wrong: the start of an error, or what follows its "path "…": "
 func expect(t *testing.T, where string, acl *policy.ACL, wrong error, line string) {
 	t.Helper()
@@ -122,7 +142,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		acl := policy.New(p)
+		acl := policy.Merge(&identity.Alias{Accessor: "a", Name: path}, p)
 		acl.Capabilities(path)
 		acl.Allow(policy.Request{Path: path, Operation: policy.List})
 	})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/store"
 )
 
@@ -40,7 +41,7 @@ type Table struct {
 
 	mu       sync.RWMutex // never held while the store works: every request looks here
 	policies map[string]*Policy
-	acls     map[string]*ACL // by the names, one a line; emptied by each change
+	acls     map[string]*ACL // by the names, one a line, and by the alias where it counts; emptied by each change
 }
 
 // Open reads all policies.
@@ -123,31 +124,49 @@ func (t *Table) change(ctx context.Context, durably func(store.Tx) error, here f
 // combination of policies.
 const maxACLs = 1000
 
-// ACL merges the policies of these names. A name of which there is no policy
-// gives nothing, and names are in small letters.
-func (t *Table) ACL(names []string) *ACL {
-	if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "\n") }) {
+// ACL merges the policies of these names for whoever has an alias, nil being
+// somebody who has not logged in. A name of which there is no policy gives
+// nothing, and names are in small letters.
+func (t *Table) ACL(names []string, alias *identity.Alias) *ACL {
+	if slices.ContainsFunc(names, func(name string) bool { return strings.ContainsAny(name, "\n\x00") }) {
 		names = nil // no policy has such a name, and joined it would read as two
 	}
 	key := strings.Join(names, "\n")
 	t.mu.RLock()
-	acl := t.acls[key]
+	acl, held := t.acls[key]
+	if held && acl == nil {
+		key += "\x00" + alias.String()
+		acl = t.acls[key]
+	}
 	t.mu.RUnlock()
 	if acl != nil {
 		return acl
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.merge(names, alias)
+}
+
+// merge makes an ACL and keeps it. Where it is one alias's only, the names alone
+// lead to nil.
+func (t *Table) merge(names []string, alias *identity.Alias) *ACL {
 	var policies []*Policy
+	varies := false
 	for _, name := range names {
 		if p := t.policies[name]; p != nil {
 			policies = append(policies, p)
+			varies = varies || p.templated()
 		}
 	}
-	acl = New(policies...)
 	if len(t.acls) >= maxACLs {
 		clear(t.acls)
 	}
+	key := strings.Join(names, "\n")
+	if varies {
+		t.acls[key] = nil
+		key += "\x00" + alias.String()
+	}
+	acl := Merge(alias, policies...)
 	t.acls[key] = acl
 	return acl
 }

@@ -30,7 +30,7 @@ func TestTable(t *testing.T) {
 	}
 	table, closeAll := open()
 	ask := policy.Request{Path: "pki/ca", Operation: policy.Read}
-	if table.ACL([]string{"ops"}).Allow(ask) {
+	if table.ACL([]string{"ops"}, nil).Allow(ask) {
 		t.Error("a policy that is not there gives something")
 	}
 	if err := table.Write(ctx, "Ops", `path "pki/*" { capabilities = ["read"] }`); err != nil {
@@ -51,13 +51,13 @@ func TestTable(t *testing.T) {
 	if got := table.Names(); !slices.Equal(got, []string{"default", "ops", "root"}) {
 		t.Errorf("after a restart: %v", got)
 	}
-	if acl := table.ACL([]string{"default", "ops"}); !acl.Allow(ask) || acl.Capabilities("sys/capabilities-self")[0] != "update" {
+	if acl := table.ACL([]string{"default", "ops"}, nil); !acl.Allow(ask) || acl.Capabilities("sys/capabilities-self")[0] != "update" {
 		t.Error("the policies do not give what they say")
 	}
-	if got := table.ACL([]string{"root"}).Capabilities("x"); got[0] != policy.Root {
+	if got := table.ACL([]string{"root"}, nil).Capabilities("x"); got[0] != policy.Root {
 		t.Errorf("root: %v", got)
 	}
-	if err := table.Delete(ctx, "ops"); err != nil || table.Read("ops") != nil || table.ACL([]string{"default", "ops"}).Allow(ask) {
+	if err := table.Delete(ctx, "ops"); err != nil || table.Read("ops") != nil || table.ACL([]string{"default", "ops"}, nil).Allow(ask) {
 		t.Errorf("a policy that was deleted still counts (%v)", err)
 	}
 }
@@ -89,14 +89,14 @@ func TestSlowDisk(t *testing.T) {
 	asked := false
 	slow.ask = func() {
 		asked = true
-		if table.ACL([]string{"ops"}).Allow(policy.Request{Path: "a", Operation: policy.Read}) || table.Read("ops") != nil {
+		if table.ACL([]string{"ops"}, nil).Allow(policy.Request{Path: "a", Operation: policy.Read}) || table.Read("ops") != nil {
 			t.Error("a policy counts before it is durable")
 		}
 	}
 	if err := table.Write(t.Context(), "ops", `path "a" { policy = "read" }`); err != nil || !asked {
 		t.Fatal(err, asked)
 	}
-	if !table.ACL([]string{"ops"}).Allow(policy.Request{Path: "a", Operation: policy.Read}) {
+	if !table.ACL([]string{"ops"}, nil).Allow(policy.Request{Path: "a", Operation: policy.Read}) {
 		t.Error("the ACL of before is still in force")
 	}
 }
@@ -113,7 +113,7 @@ func TestNamesOfTwo(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := policy.Request{Path: "sys/mounts", Operation: policy.Read}
-	if !table.ACL([]string{"a", "root"}).Allow(ask) || table.ACL([]string{"a\nroot"}).Allow(ask) {
+	if !table.ACL([]string{"a", "root"}, nil).Allow(ask) || table.ACL([]string{"a\nroot"}, nil).Allow(ask) {
 		t.Error("root is where it is not, or not where it is")
 	}
 }

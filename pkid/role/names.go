@@ -142,10 +142,6 @@ func (r *Role) permitsDomain(n nameParts) bool {
 	return false
 }
 
-// isTemplate reports whether an allowed value is to be filled in with the
-// caller's identity. Callers have none, so that such a value allows nothing.
-func isTemplate(s string) bool { return strings.Contains(s, "{{") }
-
 // isHostname reports whether s is a host name of letters, digits and inner
 // hyphens, perhaps with "*." before it and a dot at its end.
 func isHostname(s string) bool {

@@ -259,9 +259,5 @@ func (r *Role) warnings() []string {
 	if len(r.AllowedDomains) > 0 && !r.AllowBareDomains && !r.AllowSubdomains && !r.AllowGlobDomains && !r.AllowAnyName {
 		w = append(w, "allowed_domains allows nothing without allow_bare_domains, allow_subdomains or allow_glob_domains")
 	}
-	if r.AllowedDomainsTemplate && slices.ContainsFunc(r.AllowedDomains, isTemplate) ||
-		r.AllowedURISANsTemplate && slices.ContainsFunc(r.AllowedURISANs, isTemplate) {
-		w = append(w, "templates are filled in with the caller's identity, which no caller has here: such entries allow nothing")
-	}
-	return w
+	return append(w, r.templateWarnings()...)
 }

@@ -96,7 +96,7 @@ func (s *Store) Create(ctx context.Context, spec Spec) (*Token, error) {
 	now := s.cfg.Now().UTC()
 	t := &Token{
 		ID: spec.ID, Accessor: rand.Text(), Policies: SortPolicies(spec.Policies, !spec.NoDefaultPolicy), DisplayName: spec.DisplayName,
-		Meta: spec.Meta, Path: spec.Path, Role: spec.Role, BoundCIDRs: spec.BoundCIDRs, Created: now,
+		Meta: spec.Meta, Alias: spec.Alias, Path: spec.Path, Role: spec.Role, BoundCIDRs: spec.BoundCIDRs, Created: now,
 		MaxTTL: spec.MaxTTL, ExplicitMaxTTL: spec.ExplicitMaxTTL, Period: spec.Period, Renewable: !spec.NotRenewable, NumUses: spec.NumUses,
 	}
 	if t.ID == "" {
@@ -115,6 +115,9 @@ func (s *Store) Create(ctx context.Context, spec Spec) (*Token, error) {
 			}
 			if t.Parent, t.Depth = parent.hash, parent.Depth+1; t.Depth > maxDepth {
 				return ErrTooDeep
+			}
+			if spec.Alias == nil {
+				t.Alias = parent.Alias
 			}
 		}
 		if _, err := tx.Get(store.Token(t.hash)); err == nil {

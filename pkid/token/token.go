@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsmpki/hsmpki/pkid/identity"
 )
 
 // ErrNotFound is of a token that is not, whatever the cause: it never was, has
@@ -63,6 +65,7 @@ type Token struct {
 	Policies    []string          `json:"policies"`
 	DisplayName string            `json:"display_name"`
 	Meta        map[string]string `json:"meta,omitempty"`
+	Alias       *identity.Alias   `json:"alias,omitempty"` // nil: no login is behind it
 	Path        string            `json:"path"`
 	Role        string            `json:"role,omitempty"`
 	BoundCIDRs  []netip.Prefix    `json:"bound_cidrs,omitempty"`
@@ -129,7 +132,8 @@ type Spec struct {
 	NoDefaultPolicy bool // else the policy "default" is added
 	DisplayName     string
 	Meta            map[string]string
-	Path            string // where it is made, which is what revokes it by path: "auth/approle/login"
+	Alias           *identity.Alias // of a login; nil: the parent's
+	Path            string          // where it is made, which is what revokes it by path: "auth/approle/login"
 	Role            string
 	Parent          *Token // nil: an orphan
 	BoundCIDRs      []netip.Prefix

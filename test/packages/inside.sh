@@ -34,6 +34,19 @@ systemctl start hsmd.socket hsmd
 hsmd key list
 issue first
 
+echo "-- the journal knows how grave a line is"
+cp /etc/hsmd/hsmd.hcl /tmp/hsmd.hcl
+echo 'nonsense = 1' >>/etc/hsmd/hsmd.hcl
+systemctl reload hsmd || true
+for _ in $(seq 50); do
+	journalctl --no-pager -u hsmd -p err | grep -q 'the configuration is not reloaded' && break
+	sleep 0.2
+done
+journalctl --no-pager -u hsmd -p err | grep 'the configuration is not reloaded'
+if journalctl --no-pager -u hsmd -p err | grep 'hsmd is ready'; then false; fi
+cp /tmp/hsmd.hcl /etc/hsmd/hsmd.hcl
+systemctl reload hsmd
+
 echo "-- no core files, not dumpable, no capabilities, and the same of the worker"
 for process in $(grep -lE '^(/usr/bin/)?(hsmd|pkid)' /proc/[0-9]*/cmdline); do
 	pid=$(basename "$(dirname "$process")")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 )
@@ -44,6 +45,8 @@ func (m *Method) Login(ctx context.Context, roleID, secretID string, from netip.
 	spec.Meta = map[string]string{}
 	maps.Copy(spec.Meta, s.Metadata)
 	spec.Meta["role_name"] = role.Name
+	// Not what a secret_id says: who may make one is not to choose who he is.
+	spec.Alias = &identity.Alias{Name: role.RoleID, Metadata: map[string]string{"role_name": role.Name}}
 	return spec, nil
 }
 

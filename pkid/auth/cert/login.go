@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/token"
 )
 
@@ -30,13 +31,14 @@ func (m *Method) Login(ctx context.Context, name string, shown []*x509.Certifica
 	}
 	spec := role.Token.Spec()
 	spec.DisplayName = role.DisplayName
-	spec.Meta = identity(shown[0])
+	spec.Meta = marks(shown[0])
 	spec.Meta["cert_name"] = role.Name
 	for _, oid := range role.AllowedMetadataExtensions {
 		if text, ok := extensionText(shown[0], oid, false); ok {
 			spec.Meta[strings.ReplaceAll(oid, ".", "-")] = text
 		}
 	}
+	spec.Alias = &identity.Alias{Name: shown[0].Subject.CommonName, Metadata: spec.Meta}
 	return spec, nil
 }
 
@@ -63,7 +65,7 @@ func (m *Method) Renew(ctx context.Context, t *token.Token, shown []*x509.Certif
 	if _, err := m.find(ctx, name, shown, from); err != nil {
 		return err
 	}
-	for field, value := range identity(shown[0]) {
+	for field, value := range marks(shown[0]) {
 		if t.Meta[field] != value {
 			return refuse("role %s: another certificate is shown than the token was made for", name)
 		}
@@ -71,8 +73,8 @@ func (m *Method) Renew(ctx context.Context, t *token.Token, shown []*x509.Certif
 	return nil
 }
 
-// identity tells certificates apart, in a token's metadata.
-func identity(c *x509.Certificate) map[string]string {
+// marks tell certificates apart, in a token's metadata.
+func marks(c *x509.Certificate) map[string]string {
 	return map[string]string{
 		"common_name": c.Subject.CommonName, "serial_number": c.SerialNumber.String(),
 		"subject_key_id": colons(c.SubjectKeyId), "authority_key_id": colons(c.AuthorityKeyId),

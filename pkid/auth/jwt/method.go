@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hsmpki/hsmpki/pkid/identity"
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/token"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
@@ -200,5 +201,6 @@ func (m *Method) Login(ctx context.Context, name, jwt string, from netip.Addr) (
 	spec := role.Token.Spec()
 	spec.DisplayName, spec.Meta = login.User, login.Meta
 	spec.Meta["role"] = name
+	spec.Alias = &identity.Alias{Name: login.User, Metadata: spec.Meta}
 	return spec, nil
 }
