@@ -2,7 +2,6 @@ package test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -25,8 +24,8 @@ func handbookPages(t *testing.T) []string {
 }
 
 // TestHandbook does what the pages of the handbook say, on machines with the
-// units, users and folders that they speak of. Machines are booted by root alone;
-// for others, what the pages show is at least well formed.
+// units, users and folders that they speak of. Where no machine can be booted, what
+// the pages show is at least well formed.
 func TestHandbook(t *testing.T) {
 	for _, page := range handbookPages(t) {
 		steps, err := handbook.Read(page, "")
@@ -36,11 +35,13 @@ func TestHandbook(t *testing.T) {
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) {
 			t.Parallel()
-			if os.Getuid() != 0 {
+			room := machine.NewRoom(t, "..")
+			if err := room.Refused(); err != nil {
+				t.Logf("read over, and nothing of it done: no machine can be booted here: %v", err)
 				readOver(t, steps)
 				return
 			}
-			play(t, steps)
+			play(t, room, steps)
 		})
 	}
 }
@@ -60,11 +61,11 @@ func readOver(t *testing.T, steps []handbook.Step) {
 	}
 }
 
-func play(t *testing.T, steps []handbook.Step) {
+func play(t *testing.T, room *machine.Room, steps []handbook.Step) {
 	t.Helper()
-	room, machines := machine.NewRoom(t, ".."), make(map[string]*machine.Machine)
+	machines := make(map[string]*machine.Machine)
 	kms := fakekms.Start(t)
-	env := []string{"KMS_URL=" + kms.URL, "KMS_REGION=" + fakekms.Region, "KMS_ACCESS_KEY=" + fakekms.AccessKey, "KMS_SECRET_KEY=" + fakekms.SecretKey}
+	env := []string{"FREE_ADDRESS=" + freePort(t), "KMS_URL=" + kms.URL, "KMS_REGION=" + fakekms.Region, "KMS_ACCESS_KEY=" + fakekms.AccessKey, "KMS_SECRET_KEY=" + fakekms.SecretKey}
 	for _, s := range steps {
 		m := machines[s.Machine]
 		if (m == nil) != (s.Kind == handbook.Boot) {

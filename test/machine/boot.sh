@@ -2,7 +2,7 @@
 # boot.sh boots a machine in a mount namespace of its own: this machine's files,
 # below a layer in memory that is gone with it. Arguments: a folder to mount in,
 # this tree, the programs, the folder that machines share, a name, and what else
-# systemd-nspawn is to be told.
+# systemd-nspawn is to be told: what to run, above all.
 set -euo pipefail
 work=$1 tree=$2 bin=$3 shared=$4 name=$5
 shift 5
@@ -42,5 +42,4 @@ chroot "$root" chown root:softhsm /var/lib/softhsm/tokens
 # nspawn's own filter of system calls would take Landlock away.
 exec systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --link-journal=no --machine="$name" --hostname="$name" \
 	--tmpfs=/root:mode=0700 --bind="$shared/backup:/backup" --bind="$shared/usb:/media/usb" --bind="$shared/steps:/steps" \
-	--system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" "$@" \
-	--boot systemd.unit=handbook.target
+	--system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" "$@"

@@ -3,11 +3,13 @@
 // them, under their units and users. A machine has this one's files below, and
 // what is written there is in memory and gone with it.
 //
-// It needs root and systemd-nspawn, and knows nothing of what is tried. Start at
+// It needs root, systemd-nspawn and the right to mount, which not every container
+// has: [Room.Refused] says why not. It knows nothing of what is tried. Start at
 // [Room.Boot].
 package machine
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"os"
@@ -64,25 +66,49 @@ type Machine struct {
 	steps  int
 }
 
+// Refused says why no machine can be booted here; nil if one can. It does all that
+// a boot does, with a program for the init that ends at once.
+func (r *Room) Refused() error {
+	cmd, err := r.nspawn("probe", "--private-network", "/bin/true")
+	if err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// nspawn is the command that makes a machine's files and runs what args say there.
+func (r *Room) nspawn(name string, args ...string) (*exec.Cmd, error) {
+	work := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return nil, err
+	}
+	args = append([]string{"--mount", "--propagation", "slave", "bash", filepath.Join(r.dir, "boot.sh"), work, r.tree, daemon.Bin(r.t), r.dir, name}, args...)
+	cmd := exec.Command("unshare", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd, nil
+}
+
 // Boot starts a machine, and a shell in which env is set. One that is offline has
 // no network.
 func (r *Room) Boot(name string, offline bool, env []string) (*Machine, error) {
-	work := filepath.Join(r.dir, name)
-	if err := os.Mkdir(work, 0o755); err != nil {
-		return nil, err
-	}
-	args := []string{"--mount", "--propagation", "slave", "bash", filepath.Join(r.dir, "boot.sh"), work, r.tree, daemon.Bin(r.t), r.dir, name}
+	args := []string{"--boot", "systemd.unit=handbook.target"}
 	if offline {
-		args = append(args, "--private-network")
+		args = append([]string{"--private-network"}, args...)
+	}
+	cmd, err := r.nspawn(name, args...)
+	if err != nil {
+		return nil, err
 	}
 	out, err := os.Create(filepath.Join(r.dir, name+".console"))
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	m := &Machine{Name: name, room: r, cmd: exec.Command("unshare", args...)}
+	m := &Machine{Name: name, room: r, cmd: cmd}
 	m.cmd.Stdout, m.cmd.Stderr = out, out
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := m.cmd.Start(); err != nil {
 		return nil, err
 	}
