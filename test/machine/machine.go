@@ -85,7 +85,9 @@ func (r *Room) nspawn(name string, args ...string) (*exec.Cmd, error) {
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		return nil, err
 	}
-	args = append([]string{"--mount", "--propagation", "slave", "bash", filepath.Join(r.dir, "boot.sh"), work, r.tree, daemon.Bin(r.t), r.dir, name}, args...)
+	// Of a PID namespace whose first process is killed all are killed, the machine's
+	// own init among them, which nspawn alone would leave behind.
+	args = append([]string{"--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave", "bash", filepath.Join(r.dir, "boot.sh"), work, r.tree, daemon.Bin(r.t), r.dir, name}, args...)
 	cmd := exec.Command("unshare", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd, nil
@@ -127,16 +129,22 @@ func (r *Room) Boot(name string, offline bool, env []string) (*Machine, error) {
 
 // up says whether the machine is up, and then knows its leader.
 func (m *Machine) up() bool {
-	self := fmt.Sprint(m.cmd.Process.Pid)
-	children, _ := os.ReadFile("/proc/" + self + "/task/" + self + "/children")
-	for _, pid := range strings.Fields(string(children)) {
-		comm, _ := os.ReadFile("/proc/" + pid + "/comm")
-		if string(comm) == "systemd\n" && exec.Command("nsenter", "--target", pid, "--all", "systemctl", "--quiet", "is-active", "handbook.target").Run() == nil {
-			m.leader = pid
-			return true
+	for _, nspawn := range children(fmt.Sprint(m.cmd.Process.Pid)) {
+		for _, pid := range children(nspawn) {
+			comm, _ := os.ReadFile("/proc/" + pid + "/comm")
+			if string(comm) == "systemd\n" && exec.Command("nsenter", "--target", pid, "--all", "systemctl", "--quiet", "is-active", "handbook.target").Run() == nil {
+				m.leader = pid
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// children are the numbers of a process's children.
+func children(pid string) []string {
+	list, _ := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	return strings.Fields(string(list))
 }
 
 // Journal is the end of what both daemons have logged.
