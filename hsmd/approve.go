@@ -14,7 +14,7 @@ import (
 	"github.com/hsmpki/hsmpki/wire"
 )
 
-// longestFile bounds what is read as a signature.
+// longestFile bounds what is read as a signature or a statement.
 const longestFile = 16 << 10
 
 func approvalFlags() []cli.Flag {
@@ -26,12 +26,20 @@ func approvalFlags() []cli.Flag {
 
 func approvalsCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "approvals",
-		Usage:       "show what waits for approval, in words",
-		ArgsUsage:   "[ID]",
-		Description: "Where much waits, what has many words is shown without them: with its ID it is shown alone and whole.",
-		Flags:       approvalFlags(),
+		Name:      "approvals",
+		Usage:     "show what waits for approval, in words",
+		ArgsUsage: "[ID]",
+		Description: "Where much waits, what has many words is shown without them: with its ID it is shown alone and whole.\n\n" +
+			"With -statement and -bytes no hsmd is asked: the two files that \"hsmd approve\" has written on another machine\n" +
+			"are read here, so that who approves need not believe the screen of that one.",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "statement", Usage: "the `FILE` with a statement that is to be signed"},
+			&cli.StringFlag{Name: "bytes", Usage: "the `FILE` with the bytes that it is of"},
+		}, approvalFlags()...),
 		Action: func(c *cli.Context) error {
+			if c.IsSet("statement") || c.IsSet("bytes") {
+				return readWaiting(c)
+			}
 			return asking(min(c.NArg(), 1), listApprovals)(c)
 		},
 	}
@@ -67,7 +75,7 @@ func approveCommand() *cli.Command {
 			if !c.IsSet("signature") {
 				return asking(1, func(q *question) error { return showWaiting(q, c.Bool("bytes")) })(c)
 			}
-			signature, err := readSignature(c.String("signature"))
+			signature, err := readBounded(c.String("signature"), longestFile)
 			if err != nil {
 				return fail("%v", err)
 			}
@@ -76,7 +84,8 @@ func approveCommand() *cli.Command {
 	}
 }
 
-func readSignature(name string) (string, error) {
+// readBounded reads a file, or standard input for "-", of at most so many octets.
+func readBounded(name string, most int64) (string, error) {
 	from := io.Reader(os.Stdin)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -86,11 +95,40 @@ func readSignature(name string) (string, error) {
 		defer f.Close()
 		from = f
 	}
-	text, err := io.ReadAll(io.LimitReader(from, longestFile+1))
-	if err == nil && len(text) > longestFile {
-		err = fmt.Errorf("%s is longer than a signature", name)
+	text, err := io.ReadAll(io.LimitReader(from, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s has more than %d octets", name, most)
 	}
 	return string(text), err
+}
+
+// readWaiting shows in words what is in the two files of a message that waits at
+// another hsmd.
+func readWaiting(c *cli.Context) error {
+	if !c.IsSet("statement") || !c.IsSet("bytes") || c.NArg() > 0 {
+		return fail("hsmd approvals wants -statement and -bytes, both and alone; try %q", c.Command.HelpName+" -h")
+	}
+	text, err := readBounded(c.String("statement"), longestFile)
+	if err != nil {
+		return fail("%v", err)
+	}
+	statement, err := approval.ReadStatement(text)
+	if err != nil {
+		return fail("%s: %v", c.String("statement"), err)
+	}
+	message, err := readBounded(c.String("bytes"), approval.MaxMessage)
+	if err != nil {
+		return fail("%v", err)
+	}
+	words, err := statement.WordsOf([]byte(message))
+	if err != nil {
+		return fail("%v", err)
+	}
+	fmt.Fprintf(c.App.Writer, "To be signed until %s by the key sha256 %x:\n", statement.Until.UTC().Format(time.RFC3339), statement.SPKI)
+	for _, line := range words {
+		fmt.Fprintf(c.App.Writer, "    %s\n", line)
+	}
+	return nil
 }
 
 func listApprovals(q *question) error {

@@ -8,7 +8,8 @@ build=(gcc=gcc /usr/include/stdlib.h=libc6-dev)
 demo=("${build[@]}" softhsm2-util=softhsm2 openssl=openssl)
 tests=("${demo[@]}" systemd-analyze=systemd pkcs11-tool=opensc p11-kit=p11-kit /usr/lib/*/pkcs11/p11-kit-client.so=p11-kit-modules p11tool=gnutls-bin certutil=libnss3-tools curl=curl
 	swtpm=swtpm dbus-daemon=dbus-daemon tpm2-abrmd=tpm2-abrmd tpm2_getrandom=tpm2-tools tpm2_ptool=libtpm2-pkcs11-tools
-	/usr/lib/*/libtpm2_pkcs11.so.1=libtpm2-pkcs11-1 /usr/lib/*/libtss2-tcti-tabrmd.so.0=libtss2-tcti-tabrmd0 pkcsslotd=opencryptoki)
+	/usr/lib/*/libtpm2_pkcs11.so.1=libtpm2-pkcs11-1 /usr/lib/*/libtss2-tcti-tabrmd.so.0=libtss2-tcti-tabrmd0 pkcsslotd=opencryptoki
+	systemd-nspawn=systemd-container /usr/lib/systemd/system/dbus.socket=dbus ssh-keygen=openssh-client)
 
 case ${1:-} in
 build) needs=("${build[@]}") ;;

@@ -1,0 +1,189 @@
+// Package machine makes machines to try the handbook on: containers with a
+// systemd of their own, in which both daemons are installed as packages install
+// them, under their units and users. A machine has this one's files below, and
+// what is written there is in memory and gone with it.
+//
+// It needs root, systemd-nspawn and the right to mount, which not every container
+// has: [Room.Refused] says why not. It knows nothing of what is tried. Start at
+// [Room.Boot].
+package machine
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hsmpki/hsmpki/test/daemon"
+)
+
+//go:embed boot.sh
+var boot []byte
+
+// patience bounds every wait here: a boot, a step.
+const patience = 2 * time.Minute
+
+// Room is where machines stand: they share a memory stick at /media/usb and a
+// place for backups at /backup.
+type Room struct {
+	t    testing.TB
+	tree string
+	dir  string
+}
+
+// NewRoom makes an empty room. tree is the root of the source tree.
+func NewRoom(t testing.TB, tree string) *Room {
+	t.Helper()
+	tree, err := filepath.Abs(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Room{t: t, tree: tree, dir: daemon.ShortDir(t)}
+	for _, d := range []string{"backup", "usb", "steps"} {
+		if err := os.Mkdir(filepath.Join(r.dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, "boot.sh"), boot, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Machine is a running machine, with a shell of root's on a terminal.
+type Machine struct {
+	Name   string
+	room   *Room
+	cmd    *exec.Cmd
+	leader string // process number of its init
+	shell  *shell
+	steps  int
+}
+
+// Refused says why no machine can be booted here; nil if one can. It does all that
+// a boot does, with a program for the init that ends at once.
+func (r *Room) Refused() error {
+	cmd, err := r.nspawn("probe", "--private-network", "/bin/true")
+	if err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// nspawn is the command that makes a machine's files and runs what args say there.
+func (r *Room) nspawn(name string, args ...string) (*exec.Cmd, error) {
+	work := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return nil, err
+	}
+	// Of a PID namespace whose first process is killed all are killed, the machine's
+	// own init among them, which nspawn alone would leave behind.
+	args = append([]string{"--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave", "bash", filepath.Join(r.dir, "boot.sh"), work, r.tree, daemon.Bin(r.t), r.dir, name}, args...)
+	cmd := exec.Command("unshare", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd, nil
+}
+
+// Boot starts a machine, and a shell in which env is set. One that is offline has
+// no network.
+func (r *Room) Boot(name string, offline bool, env []string) (*Machine, error) {
+	args := []string{"--boot", "systemd.unit=handbook.target"}
+	if offline {
+		args = append([]string{"--private-network"}, args...)
+	}
+	cmd, err := r.nspawn(name, args...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := os.Create(filepath.Join(r.dir, name+".console"))
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	m := &Machine{Name: name, room: r, cmd: cmd}
+	m.cmd.Stdout, m.cmd.Stderr = out, out
+	if err := m.cmd.Start(); err != nil {
+		return nil, err
+	}
+	r.t.Cleanup(m.Lose)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if m.up() {
+			m.shell, err = startShell(m.leader, env)
+			return m, err
+		}
+		if time.Now().After(end) || m.cmd.Process.Signal(syscall.Signal(0)) != nil {
+			console, _ := os.ReadFile(out.Name())
+			return nil, fmt.Errorf("machine %s does not boot:\n%s", name, console)
+		}
+	}
+}
+
+// up says whether the machine is up, and then knows its leader.
+func (m *Machine) up() bool {
+	for _, nspawn := range children(fmt.Sprint(m.cmd.Process.Pid)) {
+		for _, pid := range children(nspawn) {
+			comm, _ := os.ReadFile("/proc/" + pid + "/comm")
+			if string(comm) == "systemd\n" && exec.Command("nsenter", "--target", pid, "--all", "systemctl", "--quiet", "is-active", "handbook.target").Run() == nil {
+				m.leader = pid
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// children are the numbers of a process's children.
+func children(pid string) []string {
+	list, _ := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	return strings.Fields(string(list))
+}
+
+// Journal is the end of what both daemons have logged.
+func (m *Machine) Journal() string {
+	out, _ := exec.Command("nsenter", "--target", m.leader, "--all", "journalctl", "--no-pager", "-o", "cat", "-n", "40", "-u", "hsmd", "-u", "pkid").CombinedOutput()
+	return string(out)
+}
+
+// Lose switches the machine off as a power cut does. What it had is gone.
+func (m *Machine) Lose() {
+	if m.shell != nil {
+		m.shell.end()
+	}
+	if m.cmd.ProcessState == nil {
+		_ = m.cmd.Process.Kill()
+		_ = m.cmd.Wait()
+	}
+}
+
+// Run runs a script in the machine's shell, which keeps its variables and its
+// folder from step to step, and gives what it printed. Each answer is typed when
+// the script waits at a prompt. With refused, a shell of its own runs the script,
+// and is to fail.
+func (m *Machine) Run(script string, answers []string, refused bool) (string, error) {
+	m.steps++
+	step := fmt.Sprintf("%s-%d.sh", m.Name, m.steps)
+	if err := os.WriteFile(filepath.Join(m.room.dir, "steps", step), []byte(script), 0o600); err != nil {
+		return "", err
+	}
+	how := "run"
+	if refused {
+		how = "refused"
+	}
+	out, code, err := m.shell.step(how+" /steps/"+step, answers)
+	switch {
+	case err != nil:
+		return out, err
+	case (code != 0) != refused:
+		return out, fmt.Errorf("exit code %d", code)
+	}
+	return out, nil
+}
