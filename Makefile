@@ -31,6 +31,10 @@ DAEMONS ?= hsmd pkid
 # Of both packages: pkid is released with hsmd.
 VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' hsmd/main.go)
 
+# Of a page of the handbook, what is for readers: without directives to the test, and
+# with the names of files that are in the source alone.
+reader := sed -E -e '/^<!--.*-->$$/d' -e '/^<!--/,/^-->$$/d' -e 's,\[([^]]*)\]\(\.\./([^)]*)\),\1 (\2 in the source),g'
+
 # A Go older than go.mod asks for fetches the toolchain that go.mod names, also
 # where its distribution has switched that off.
 LOCAL_GO := $(shell cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null)
@@ -96,6 +100,7 @@ install: build
 		put $$d/package/$$d.hcl "$$at/share/doc/$$d/$$d.hcl"; \
 		put LICENSE "$$at/share/doc/$$d/copyright"; \
 		for f in $$d/systemd/drop-ins/*.conf; do put $$f "$$at/share/doc/$$d/drop-ins/$${f##*/}"; done; \
+		if [ $$d = hsmd ]; then for f in handbook/*.md; do put $$f "$$at/share/doc/hsmd/$$f"; $(reader) -i "$$at/share/doc/hsmd/$$f"; done; fi; \
 		for f in $$d/systemd/$$d.service $$d/systemd/$$d.socket; do \
 			if [ -e $$f ]; then \
 				put $$f "$$at/lib/systemd/system/$${f##*/}"; \

@@ -89,10 +89,7 @@ func certificate(message []byte) ([]string, error) {
 		lines = append(lines, "names: "+strings.Join(names, ", "))
 	}
 	lines = append(lines, publicKey(c.PublicKeyAlgorithm, c.RawSubjectPublicKeyInfo))
-	for _, e := range c.Extensions {
-		lines = append(lines, fmt.Sprintf("extension %s, critical %v: %s", e.Id, e.Critical, hex.EncodeToString(e.Value)))
-	}
-	return lines, nil
+	return append(lines, extensions(c)...), nil
 }
 
 func depth(c *x509.Certificate) string {
@@ -121,11 +118,16 @@ func revocationList(message []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{
+	lines := []string{
 		fmt.Sprintf("CRL number %s of %s", l.Number, l.Issuer),
 		fmt.Sprintf("with %d entries", len(l.RevokedCertificateEntries)),
 		fmt.Sprintf("from %s until %s", stamp(l.ThisUpdate), stamp(l.NextUpdate)),
-	}, nil
+	}
+	lines = append(lines, octets(l.Extensions)...)
+	for _, e := range l.RevokedCertificateEntries {
+		lines = append(lines, fmt.Sprintf("revokes %s, of %s, reason %d", colons(e.SerialNumber), stamp(e.RevocationTime), e.ReasonCode))
+	}
+	return lines, nil
 }
 
 func request(message []byte) ([]string, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,9 @@ func TestWaitsForApproval(t *testing.T) {
 	a.later(time.Hour)
 	if again := ask(crl.Complete); !bytes.Equal(again, first) {
 		t.Error("an hour later it is another list")
+	}
+	if said := a.said.String(); strings.Contains(said, "level=ERROR") || !strings.Contains(said, "a CRL waits for approval") {
+		t.Errorf("what waits for people is no error; logged was\n%s", said)
 	}
 	now := a.clock()
 	a.end() // pkid starts again

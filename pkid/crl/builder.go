@@ -2,11 +2,13 @@ package crl
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/inventory"
 	"github.com/hsmpki/hsmpki/pkid/store"
+	"github.com/hsmpki/hsmpki/wire"
 )
 
 // buildTime bounds the making of one list.
@@ -78,7 +80,11 @@ func (u *Updater) launch(g inventory.Group, b *builder) {
 	}
 	go func() {
 		defer u.work.Done()
-		if f.err = u.run(g, f.force); f.err != nil && u.ctx.Err() == nil {
+		switch f.err = u.run(g, f.force); {
+		case f.err == nil || u.ctx.Err() != nil:
+		case errors.Is(f.err, wire.Pending):
+			u.cfg.Log.Info("a CRL waits for approval", "group", g, "reason", f.err)
+		default:
 			u.cfg.Log.Error("a CRL could not be made", "group", g, "error", f.err)
 		}
 		b.mu.Lock()

@@ -73,6 +73,25 @@ type authority struct {
 	refuse error                         // of Signing
 	sign   func(message io.Reader) error // before each signature; it may read
 	signed int
+	said   lines
+}
+
+// lines is what was logged.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func newAuthority(t *testing.T, fs vfs.FS) *authority {
@@ -82,7 +101,7 @@ func newAuthority(t *testing.T, fs vfs.FS) *authority {
 		t.Fatal(err)
 	}
 	a := &authority{t: t, store: s, now: epoch, config: crl.DefaultConfig()}
-	a.Updater = crl.New(crl.Settings{UUID: uuid, Store: s, Source: a, Now: a.clock, Log: slog.New(slog.DiscardHandler)})
+	a.Updater = crl.New(crl.Settings{UUID: uuid, Store: s, Source: a, Now: a.clock, Log: slog.New(slog.NewTextHandler(&a.said, nil))})
 	return a
 }
 

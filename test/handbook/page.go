@@ -85,7 +85,7 @@ func (r *reader) next() error {
 	r.line++
 	switch {
 	case strings.HasPrefix(line, "## ") && r.section != "":
-		r.inside = anchor(line[3:]) == r.section
+		r.inside = Anchor(line[3:]) == r.section
 	case strings.HasPrefix(line, "```"):
 		info, at := strings.Fields(line[3:]), r.line
 		text, err := r.until("```")
@@ -182,9 +182,9 @@ func (r *reader) directive(text string) error {
 	return nil
 }
 
-// anchor is what GitHub makes of a heading.
-func anchor(heading string) string {
-	kept := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(heading), "")
+// Anchor is what GitHub makes of a heading.
+func Anchor(heading string) string {
+	kept := regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(strings.ToLower(heading), "")
 	return strings.ReplaceAll(kept, " ", "-")
 }
 

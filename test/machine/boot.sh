@@ -10,6 +10,9 @@ mount -t tmpfs machine "$work"
 mkdir "$work"/{upper,work,root}
 mount -t overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" machine "$work/root"
 root=$work/root
+# What nspawn notes of a machine, by its name, is for this one alone.
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs nspawn /run/systemd/nspawn
 
 # What the packages bring.
 for d in hsmd pkid; do

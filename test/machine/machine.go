@@ -66,10 +66,11 @@ type Machine struct {
 	steps  int
 }
 
-// Refused says why no machine can be booted here; nil if one can. It does all that
-// a boot does, with a program for the init that ends at once.
+// Refused says why no machine can be booted here, or none that the pages are about,
+// which is Debian; nil if one can. It does all that a boot does, with a program for
+// the init that ends at once.
 func (r *Room) Refused() error {
-	cmd, err := r.nspawn("probe", "--private-network", "/bin/true")
+	cmd, err := r.nspawn("probe", "--private-network", "/bin/sh", "-c", "command -v apt-get >/dev/null || { echo there is no apt-get >&2; exit 1; }")
 	if err != nil {
 		return err
 	}

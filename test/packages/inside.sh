@@ -11,6 +11,8 @@ issue() { as_pkid pkid write -field=serial_number pki/issue/example-com common_n
 
 echo "-- a token, its PIN encrypted for this machine, and hsmd's file"
 mkdir -p /etc/systemd/system/hsmd.service.d /etc/credstore.encrypted
+test -s /usr/share/doc/hsmd/handbook/install.md
+(! grep -l -e '^<!--' -e '](\.\./' /usr/share/doc/hsmd/handbook/*)
 cp /usr/share/doc/hsmd/drop-ins/{softhsm,credentials}.conf /etc/systemd/system/hsmd.service.d/
 printf 1234 | systemd-creds encrypt --name=ca-pin - /etc/credstore.encrypted/hsmd.ca-pin
 head -c 32 /dev/urandom | base64 | systemd-creds encrypt --name=state-key - /etc/credstore.encrypted/hsmd.state-key
