@@ -95,7 +95,7 @@ func TestAttacks(t *testing.T) {
 	if after := seen(); !reflect.DeepEqual(before, after) {
 		t.Errorf("something changed:\n%v\nand now\n%v", before, after)
 	}
-	check.CA(t, p, []byte(id))
+	check.CA(t, p, id)
 }
 
 // raw sends a request as it is written, which no client of HTTP would.

@@ -71,7 +71,7 @@ func TestReloadAWSKMS(t *testing.T) {
 	if n := len(kms.Keys()); n != 3 {
 		t.Errorf("%d keys were made", n)
 	}
-	check.NoSecrets(t, &daemon.Pair{Token: token, HSMD: h}, []byte("another-secret-6b1e"), []byte(fakekms.SecretKey))
+	check.NoSecrets(t, &daemon.Pair{Token: token, HSMD: h}, "another-secret-6b1e", fakekms.SecretKey)
 }
 
 // TestAWSKMSProtectsKey: a key that hsmd's file names cannot be had by another

@@ -82,7 +82,7 @@ func runScript(t *testing.T, script string) {
 		},
 	})
 	check.CA(t, pair)
-	check.NoSecrets(t, pair, []byte(fakekms.SecretKey))
+	check.NoSecrets(t, pair, fakekms.SecretKey)
 }
 
 // capture sets a variable to what a pattern's group matches in what the last

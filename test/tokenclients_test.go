@@ -109,7 +109,7 @@ func TestVaultClientTokens(t *testing.T) {
 			t.Errorf("a revoked token, or its child: %v", err)
 		}
 	}
-	check.CA(t, p, []byte(id), []byte(child.Auth.ClientToken))
+	check.CA(t, p, id, child.Auth.ClientToken)
 }
 
 // TestTerraformToken: Terraform's provider looks its token up, makes a child for

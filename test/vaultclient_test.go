@@ -109,7 +109,7 @@ func TestVaultClient(t *testing.T) {
 		t.Errorf("certs: %v, %v", list, err)
 	}
 	der, _ := pem.Decode([]byte(leaf.Data["private_key"].(string)))
-	check.CA(t, p, der.Bytes)
+	check.CA(t, p, string(der.Bytes))
 }
 
 // TestVaultClientRevokes revokes and reads CRLs with Vault's own Go client.

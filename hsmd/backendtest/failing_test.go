@@ -12,6 +12,7 @@ import (
 
 	hsmdworker "github.com/hsmpki/hsmpki/hsmd/worker"
 	"github.com/hsmpki/hsmpki/test/faultmodule"
+	"github.com/hsmpki/hsmpki/test/secret"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 	"github.com/hsmpki/hsmpki/wire"
 )
@@ -66,7 +67,12 @@ func (f *failing) supervised(t *testing.T, library string) *hsmdworker.Process {
 	env := maps.Clone(f.faults.Env)
 	env["SOFTHSM2_CONF"] = f.token.Conf
 	supervisor := hsmdworker.NewSupervisor(slog.New(slog.NewTextHandler(f.log, nil)))
-	t.Cleanup(supervisor.Close)
+	t.Cleanup(func() {
+		supervisor.Close()
+		f.log.mu.Lock()
+		defer f.log.mu.Unlock()
+		secret.Look(t, "the worker's log", f.log.text.Bytes())
+	})
 	return supervisor.Library(hsmdworker.Library{Name: "faulty", Path: library, Env: env})
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/hsmpki/hsmpki/hsmd/ledger"
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/server"
+	"github.com/hsmpki/hsmpki/test/secret"
 	"github.com/hsmpki/hsmpki/wire"
 	"github.com/hsmpki/hsmpki/wire/unixsock"
 )
@@ -106,6 +107,11 @@ func start(t *testing.T, text string) *hsmd {
 		t.Fatal(err)
 	}
 	h := &hsmd{t: t, token: newToken("ca"), log: &syncBuffer{}, dir: t.TempDir(), config: cfg}
+	secret.AddConfig(text)
+	t.Cleanup(func() {
+		secret.Look(t, "hsmd's log", []byte(h.log.String()))
+		secret.LookIn(t, h.dir, func(string) bool { return false })
+	})
 	h.open()
 	return h
 }

@@ -22,7 +22,7 @@ import (
 
 // CA checks all of the pair's mounts, its state and its logs. Secrets are
 // further octets that must not be found, such as a leaf's private key.
-func CA(t testing.TB, p *daemon.Pair, secrets ...[]byte) {
+func CA(t testing.TB, p *daemon.Pair, secrets ...string) {
 	t.Helper()
 	serials := make(map[string]string)
 	for _, mount := range mounts(t, p.PKID) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hsmpki/hsmpki/test/secret"
 	"github.com/hsmpki/hsmpki/test/softhsm"
 )
 
@@ -107,7 +108,7 @@ func NewHSMD(t testing.TB, blocks string) *HSMD {
 	h := &HSMD{Dir: dir, State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "hsmd.sock"), Config: filepath.Join(dir, "hsmd.hcl")}
 	h.Write(t, blocks)
 	h.process = process{t: t, name: "hsmd", args: []string{"server", "-config=" + h.Config}, ready: func() error { return accepts(h.Socket) }}
-	t.Cleanup(h.cleanup)
+	t.Cleanup(func() { h.cleanup(h.Dir, h.Config) })
 	return h
 }
 
@@ -143,7 +144,7 @@ func NewPKID(t testing.TB, h *HSMD, blocks string) *PKID {
 	}}
 	p.HTTP = &http.Client{Transport: transport, Timeout: 3 * time.Minute}
 	p.process = process{t: t, name: "pkid", args: []string{"server", "-config=" + p.Config}, ready: p.healthy}
-	t.Cleanup(p.cleanup)
+	t.Cleanup(func() { p.cleanup(p.Dir, p.Config) })
 	t.Cleanup(transport.CloseIdleConnections)
 	return p
 }
@@ -250,8 +251,10 @@ func ShortDir(t testing.TB) string {
 	return dir
 }
 
+// writeFile writes a configuration.
 func writeFile(t testing.TB, path, content string) {
 	t.Helper()
+	secret.AddConfig(content)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

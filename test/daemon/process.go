@@ -11,12 +11,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hsmpki/hsmpki/test/secret"
 )
 
 // patience bounds every wait here: a start, an end.
@@ -156,16 +159,31 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// cleanup ends what a test has left running, and shows the log where the test
-// has failed.
-func (p *process) cleanup() {
+// cleanup ends what a test has left running, looks for secrets in what it wrote,
+// and shows the log where the test has failed. dir is its folder, config its file,
+// in which they may be.
+func (p *process) cleanup(dir, config string) {
 	if p.cmd != nil {
 		p.signal(syscall.SIGTERM)
 		p.WaitEnd()
 	}
+	p.lookForSecrets(dir, config)
 	if p.t.Failed() {
 		p.t.Logf("log of %s:\n%s", p.name, p.Log())
 	}
+}
+
+// byPurpose are the names of files that have secrets, as what they are for: those
+// that a test keeps beside the daemon's.
+var byPurpose = regexp.MustCompile(`^(pin|.*\.pin|.*\.key|\.vault-token|\.pkid-token)$`)
+
+func (p *process) lookForSecrets(dir, config string) {
+	if _, bench := p.t.(*testing.B); bench {
+		return // what is measured is searched in the tests
+	}
+	secret.Look(p.t, p.name+"'s log", []byte(p.Log()))
+	secret.LookIn(p.t, dir, func(path string) bool { return path == config || byPurpose.MatchString(filepath.Base(path)) })
+	secret.LookInStores(p.t, dir)
 }
 
 // Reload sends SIGHUP, waits until the daemon has said what came of it, and

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/hsmpki/hsmpki/test/secret"
 )
 
 // Answer is what pkid answered.
@@ -30,6 +32,7 @@ func (p *PKID) Request(method, path string, body any) (*Answer, error) {
 			return nil, err
 		}
 	}
+	learn(raw)
 	req, err := http.NewRequest(method, "http://pkid/v1/"+path, bytes.NewReader(raw))
 	if err != nil {
 		return nil, err
@@ -47,8 +50,17 @@ func (p *PKID) Request(method, path string, body any) (*Answer, error) {
 		if err := json.Unmarshal(a.Body, a); err != nil {
 			return nil, err
 		}
+		learn(a.Body)
 	}
 	return a, nil
+}
+
+// learn makes known what a request or an answer has of secrets.
+func learn(body []byte) {
+	var value any
+	if json.Unmarshal(body, &value) == nil {
+		secret.AddFields(value)
+	}
 }
 
 // Must is Request for what has to succeed.

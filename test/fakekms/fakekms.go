@@ -20,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hsmpki/hsmpki/test/secret"
 )
 
 // The one principal that there is. The secret is long and odd so that a search
@@ -69,6 +71,8 @@ func Start(t testing.TB) *Server {
 // StartIn starts the KMS of another region.
 func StartIn(t testing.TB, region string) *Server {
 	t.Helper()
+	secret.Add("the access key of AWS KMS", AccessKey)
+	secret.Add("the secret key of AWS KMS", SecretKey)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

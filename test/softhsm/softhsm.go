@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hsmpki/hsmpki/test/secret"
 )
 
 // The PINs of every token here. They are long and odd so that a search for one
@@ -75,6 +77,8 @@ func (s *Store) Add(t testing.TB, label string) *Token {
 	if err != nil {
 		t.Fatal(err)
 	}
+	secret.Add("a token's PIN", PIN)
+	secret.Add("a token's SO PIN", SOPIN)
 	return &Token{Store: s, Label: label, PIN: PIN, SOPIN: SOPIN, Slot: slot, Serial: s.serial(t, slot)}
 }
 

@@ -74,10 +74,13 @@ func NewOpenCryptoki(t testing.TB) *OpenCryptoki {
 	return c
 }
 
-// StartDaemon starts the slot daemon, without which C_Initialize fails.
+// StartDaemon starts the slot daemon, without which C_Initialize fails: also for
+// a moment after its socket is there.
 func (c *OpenCryptoki) StartDaemon(t testing.TB) {
 	t.Helper()
-	c.daemon = start(t, c.Command("pkcsslotd", "-f"), func() bool { return exists(c.root + "/run/pkcsslotd.socket") })
+	c.daemon = start(t, c.Command("pkcsslotd", "-f"), func() bool {
+		return exists(c.root+"/run/pkcsslotd.socket") && c.Command("pkcsconf", "-i").Run() == nil
+	})
 }
 
 // StopDaemon ends it as an administrator does.

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hsmpki/hsmpki/test/secret"
 )
 
 // Token is one initialised token.
@@ -31,6 +33,7 @@ type Token struct {
 
 // Command makes a command that sees the token.
 func (k *Token) Command(name string, args ...string) *exec.Cmd {
+	secret.Add("a token's PIN", k.PIN)
 	all := append(append(append([]string(nil), k.Through...), name), args...)
 	cmd := exec.Command(all[0], all[1:]...)
 	cmd.Env = append(os.Environ(), k.Env...)
