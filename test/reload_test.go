@@ -217,6 +217,7 @@ func TestReloadStorm(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	h.Config = file
 	c := wireClient(t, h.Socket)
 	eventually(t, "the last file is in force", func() bool {
 		_, err := c.Describe(t.Context(), &wire.DescribeRequest{Key: "key-99"})
