@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hsmpki/hsmpki/pkid/crl"
+	"github.com/hsmpki/hsmpki/pkid/vaultapi"
 	"github.com/hsmpki/hsmpki/wire"
 )
 
@@ -72,5 +73,25 @@ func TestWaitsForApproval(t *testing.T) {
 	}
 	if next := ask(crl.Complete); bytes.Equal(next, second) {
 		t.Error("the next list is the one before")
+	}
+}
+
+// TestReadingOfWhoCannotSign: anybody can read the CRL of an issuer whose key is
+// not here, and none of it is an error of the CA's.
+func TestReadingOfWhoCannotSign(t *testing.T) {
+	a := open(t)
+	read := func(refusal error) string {
+		t.Helper()
+		a.change(func() { a.refuse, a.now = refusal, a.now.Add(time.Minute) })
+		if _, err := a.Latest(t.Context(), group, crl.Complete); !errors.Is(err, refusal) {
+			t.Fatal(err)
+		}
+		return a.said.String()
+	}
+	if said := read(vaultapi.BadRequest("its key is not in this mount")); said != "" {
+		t.Errorf("logged was\n%s", said)
+	}
+	if said := read(wire.Errorf(wire.Unavailable, "the HSM is away")); !strings.Contains(said, "level=ERROR") {
+		t.Errorf("that the HSM is away was not logged:\n%s", said)
 	}
 }
