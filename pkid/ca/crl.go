@@ -72,7 +72,7 @@ func (s crlSource) Signing(ctx context.Context, g inventory.Group) (*crl.Signing
 	v := s.view.Load()
 	i, err := v.forCRLs(g)
 	if err != nil {
-		return nil, err
+		return nil, crl.CannotSign{Reason: err}
 	}
 	signer, err := s.signer(ctx, v.keys[i.KeyID], s.cfg.UUID+" crl")
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math/big"
-	"net/http"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -21,12 +20,6 @@ import (
 // errOvertaken ends a build whose number was taken over: another process has
 // begun one on the same state.
 var errOvertaken = errors.New("another build of the CRL has begun")
-
-// cannotSign is why an issuer signs no CRLs at all: it has no key here, or not the
-// usage. Anybody can ask for its CRL, and nothing is amiss.
-type cannotSign struct{ error }
-
-func (c cannotSign) Unwrap() error { return c.error }
 
 // assembly is the making of one list.
 type assembly struct {
@@ -51,9 +44,6 @@ func (u *Updater) build(ctx context.Context, g inventory.Group, kind Kind) error
 	// Step 1: who signs it, before anything is written.
 	var err error
 	if a.signing, err = u.cfg.Source.Signing(ctx, g); err != nil {
-		if refusal, ok := errors.AsType[*vaultapi.Error](err); ok && refusal.Status == http.StatusBadRequest {
-			err = cannotSign{err}
-		}
 		return err
 	}
 	if err := u.cfg.Store.View(ctx, a.fits); err != nil {

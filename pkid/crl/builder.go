@@ -82,7 +82,7 @@ func (u *Updater) launch(g inventory.Group, b *builder) {
 		defer u.work.Done()
 		switch f.err = u.run(g, f.force); {
 		case f.err == nil || u.ctx.Err() != nil:
-		case errors.As(f.err, &cannotSign{}):
+		case errors.As(f.err, new(CannotSign)):
 			u.cfg.Log.Debug("no CRL of who cannot sign one", "group", g, "reason", f.err)
 		case errors.Is(f.err, wire.Pending):
 			u.cfg.Log.Info("a CRL waits for approval", "group", g, "reason", f.err)

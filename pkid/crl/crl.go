@@ -28,11 +28,20 @@ type Source interface {
 	// Groups lists the groups that have an issuer now.
 	Groups() []inventory.Group
 	// Signing gives who signs a group's lists, for one act, or says in words
-	// for the API why nobody can.
+	// for the API why not: it is a CannotSign where nobody is meant to.
 	Signing(ctx context.Context, g inventory.Group) (*Signing, error)
 	// CRLConfig is config/crl.
 	CRLConfig() Config
 }
+
+// CannotSign is why an issuer signs no CRLs at all: its key is not here, or it is
+// without that usage. Anybody can ask for its CRL, and nothing is amiss.
+type CannotSign struct{ Reason error }
+
+func (c CannotSign) Error() string { return c.Reason.Error() }
+
+// Unwrap gives the reason.
+func (c CannotSign) Unwrap() error { return c.Reason }
 
 // Signing is who signs a list.
 type Signing struct {

@@ -2,6 +2,7 @@ package crl
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hsmpki/hsmpki/pkid/inventory"
@@ -49,8 +50,7 @@ func (u *Updater) Tend(ctx context.Context) time.Duration {
 			continue
 		}
 		if due.delta || due.complete && u.mustBe(rec) {
-			if _, err := u.cfg.Source.Signing(ctx, g); err != nil {
-				u.cfg.Log.Debug("no CRL is due of who cannot sign one", "group", g, "reason", err)
+			if _, err := u.cfg.Source.Signing(ctx, g); errors.As(err, new(CannotSign)) {
 				continue
 			}
 			if u.wait(ctx, u.fly(g, need{}), buildTime) != nil {

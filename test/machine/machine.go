@@ -26,8 +26,8 @@ import (
 //go:embed boot.sh
 var boot []byte
 
-// patience bounds every wait here: a boot, a step.
-const patience = 2 * time.Minute
+// patience bounds every wait here: a boot, which takes seconds, and a step.
+const patience = time.Minute
 
 // Room is where machines stand: they share a memory stick at /media/usb and a
 // place for backups at /backup.
@@ -61,14 +61,15 @@ type Machine struct {
 	Name   string
 	room   *Room
 	cmd    *exec.Cmd
-	leader string // process number of its init
+	ended  chan struct{} // closed when cmd has
+	leader string        // process number of its init
 	shell  *shell
 	steps  int
 }
 
 // Refused says why no machine can be booted here, or none that the pages are about,
-// which is Debian; nil if one can. It does all that a boot does, with a program for
-// the init that ends at once.
+// which is Debian; nil if one can. First a program that ends at once is the init:
+// what that says is short. Then one is booted, of which nothing of ours is a part.
 func (r *Room) Refused() error {
 	cmd, err := r.nspawn("probe", "--private-network", "/bin/sh", "-c", "command -v apt-get >/dev/null || { echo there is no apt-get >&2; exit 1; }")
 	if err != nil {
@@ -77,7 +78,11 @@ func (r *Room) Refused() error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
 	}
-	return nil
+	m, err := r.Boot("probe", true, nil)
+	if err == nil {
+		m.Lose()
+	}
+	return err
 }
 
 // nspawn is the command that makes a machine's files and runs what args say there.
@@ -110,21 +115,30 @@ func (r *Room) Boot(name string, offline bool, env []string) (*Machine, error) {
 		return nil, err
 	}
 	defer out.Close()
-	m := &Machine{Name: name, room: r, cmd: cmd}
+	m := &Machine{Name: name, room: r, cmd: cmd, ended: make(chan struct{})}
 	m.cmd.Stdout, m.cmd.Stderr = out, out
 	if err := m.cmd.Start(); err != nil {
 		return nil, err
 	}
+	go func() {
+		_ = m.cmd.Wait()
+		close(m.ended)
+	}()
 	r.t.Cleanup(m.Lose)
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		if m.up() {
-			m.shell, err = startShell(m.leader, env)
-			return m, err
+	end := time.After(patience)
+	for {
+		select {
+		case <-time.After(50 * time.Millisecond):
+			if m.up() {
+				m.shell, err = startShell(m.leader, env)
+				return m, err
+			}
+			continue
+		case <-m.ended:
+		case <-end:
 		}
-		if time.Now().After(end) || m.cmd.Process.Signal(syscall.Signal(0)) != nil {
-			console, _ := os.ReadFile(out.Name())
-			return nil, fmt.Errorf("machine %s does not boot:\n%s", name, console)
-		}
+		console, _ := os.ReadFile(out.Name())
+		return nil, fmt.Errorf("machine %s does not boot:\n%s", name, console)
 	}
 }
 
@@ -159,10 +173,8 @@ func (m *Machine) Lose() {
 	if m.shell != nil {
 		m.shell.end()
 	}
-	if m.cmd.ProcessState == nil {
-		_ = m.cmd.Process.Kill()
-		_ = m.cmd.Wait()
-	}
+	_ = m.cmd.Process.Kill()
+	<-m.ended
 }
 
 // Run runs a script in the machine's shell, which keeps its variables and its
