@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -16,24 +17,29 @@ import (
 
 // signatureLine is what is wanted of a line of hsmd's log of signatures.
 type signatureLine struct {
-	Seq       uint64   `json:"seq"`
-	End       *uint64  `json:"end"` // of no line of the log, but of what follows the last: how many it has
-	Of        uint64   `json:"of"`
-	Time      string   `json:"time"`
-	Kind      string   `json:"kind"`
-	Key       string   `json:"key"`
-	Serial    string   `json:"serial"`
-	Subject   string   `json:"subject"`
-	Issuer    string   `json:"issuer"`
-	Names     []string `json:"names"`
-	TBS       []byte   `json:"tbs"`
-	Signature []byte   `json:"signature"`
+	Seq       uint64    `json:"seq"`
+	End       *uint64   `json:"end"` // of no line of the log, but of what follows the last: how many it has
+	Of        uint64    `json:"of"`
+	Time      string    `json:"time"`
+	Kind      string    `json:"kind"`
+	Key       string    `json:"key"`
+	Serial    string    `json:"serial"`
+	Subject   string    `json:"subject"`
+	Issuer    string    `json:"issuer"`
+	Names     []string  `json:"names"`
+	NotAfter  time.Time `json:"not_after"`
+	TBS       []byte    `json:"tbs"`
+	Signature []byte    `json:"signature"`
+	Number    string    `json:"number"`  // of the CRL that revokes
+	Serials   []string  `json:"serials"` // which it is the first to revoke, contents octets in hexadecimal
 }
 
 // signatures reads the log and gives each certificate that was signed, or may have
-// been, once its outcome is known.
+// been, once its outcome is known, and each line of serial numbers that a CRL was
+// the first to revoke.
 type signatures struct {
-	each func(*signatureLine) error
+	each    func(*signatureLine) error
+	revoked func(*signatureLine) error
 
 	begun bool
 	first uint64
@@ -86,6 +92,8 @@ func (s *signatures) take(l *signatureLine) error {
 	switch {
 	case l.Kind == "certificate":
 		s.waits[l.Seq] = l
+	case l.Kind == "revoked":
+		return s.revoked(l)
 	case l.Kind == "failed":
 		delete(s.waits, l.Of)
 	case l.Kind == "signed" && of != nil:
