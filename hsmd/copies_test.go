@@ -113,7 +113,18 @@ func TestCopies(t *testing.T) {
 	close(stop)
 	load.Wait()
 
-	status, err := client.Status(t.Context(), &wire.StatusRequest{})
+	status, err := client.Status(t.Context(), &wire.StatusRequest{Numbers: true})
+	if err == nil {
+		took := map[string]bool{}
+		for _, n := range status.Numbers {
+			if n.Name == "token_duration_seconds" && n.Labels["key"] == "root" && n.Value > 0 {
+				took[n.Labels["library"]] = true
+			}
+		}
+		if len(took) != 2 {
+			t.Errorf("the tokens' times are of the libraries %v", took)
+		}
+	}
 	if err != nil || len(status.Copies) != 1 || len(status.Copies[0].Copies) != 2 {
 		t.Errorf("status: %+v, %v", status, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -183,6 +184,17 @@ func (l *Log) Size() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.durable
+}
+
+// Octets is the size of the files that have the lines.
+func (l *Log) Octets() (sum int64) {
+	all, _ := sealedSegments(l.Path) // what cannot be listed has no size
+	for _, s := range append(all, segment{path: l.Path}) {
+		if about, err := os.Stat(s.path); err == nil {
+			sum += about.Size()
+		}
+	}
+	return sum
 }
 
 // Writable reports whether lines are taken that are not vital.

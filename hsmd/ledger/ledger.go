@@ -147,3 +147,6 @@ func (l *Ledger) commit(b *pebble.Batch, sync *pebble.WriteOptions) error {
 	}
 	return b.Close()
 }
+
+// Octets is how many it takes on the disk.
+func (l *Ledger) Octets() uint64 { return l.db.Metrics().DiskSpaceUsage() }

@@ -14,14 +14,17 @@ import (
 // numbers are what a Server counts, for those who watch it. Labels are names of
 // keys, libraries and codes: never what a peer sends as it likes.
 type numbers struct {
-	mu     sync.Mutex
-	asked  map[askedKey]uint64
-	signed map[signedKey]*histogram
+	mu      sync.Mutex
+	asked   map[askedKey]uint64
+	signed  timesOf // of whole requests
+	atToken timesOf // of what their tokens had of them
 }
 
 type askedKey struct{ operation, code string }
 
 type signedKey struct{ key, library string }
+
+type timesOf map[signedKey]*histogram
 
 // bounds are those of the histograms, in seconds: from a key in memory to the
 // deadline of a request.
@@ -60,19 +63,31 @@ func (n *numbers) count(operation string, err error) {
 	n.asked[askedKey{operation, code}]++
 }
 
+// sign counts a signature of a key, and atTheToken what one of its tokens had of
+// it: those of a key with copies are in several libraries.
 func (n *numbers) sign(key, library string, took time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.signed == nil {
-		n.signed = map[signedKey]*histogram{}
+	n.signed.observe(key, library, took)
+}
+
+func (n *numbers) atTheToken(key, library string, took time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.atToken.observe(key, library, took)
+}
+
+func (t *timesOf) observe(key, library string, took time.Duration) {
+	if *t == nil {
+		*t = timesOf{}
 	}
-	if n.signed[signedKey{key, library}] == nil && len(n.signed) >= maxSigned {
+	if (*t)[signedKey{key, library}] == nil && len(*t) >= maxSigned {
 		key = "others" // a client may define and forget keys without end
 	}
-	h := n.signed[signedKey{key, library}]
+	h := (*t)[signedKey{key, library}]
 	if h == nil {
 		h = new(histogram)
-		n.signed[signedKey{key, library}] = h
+		(*t)[signedKey{key, library}] = h
 	}
 	h.observe(took.Seconds())
 }
@@ -84,9 +99,11 @@ func (n *numbers) list() (all []wire.Number) {
 	for k, v := range n.asked {
 		all = append(all, wire.Number{Name: "requests_total", Labels: map[string]string{"operation": k.operation, "code": k.code}, Value: float64(v)})
 	}
-	for k, h := range n.signed {
-		all = append(all, wire.Number{Name: "sign_duration_seconds", Labels: map[string]string{"key": k.key, "library": k.library},
-			Value: float64(h.count), Bounds: bounds, Counts: slices.Clone(h.counts), Sum: h.sum})
+	for name, times := range map[string]timesOf{"sign_duration_seconds": n.signed, "token_duration_seconds": n.atToken} {
+		for k, h := range times {
+			all = append(all, wire.Number{Name: name, Labels: map[string]string{"key": k.key, "library": k.library},
+				Value: float64(h.count), Bounds: bounds, Counts: slices.Clone(h.counts), Sum: h.sum})
+		}
 	}
 	slices.SortFunc(all, func(a, b wire.Number) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Labels["operation"]+a.Labels["key"], b.Labels["operation"]+b.Labels["key"]),
@@ -119,7 +136,8 @@ func (s *Server) gauges() []wire.Number {
 		gauge("managed_keys", float64(len(s.state.Load().Keys.All()))),
 	}
 	if s.audit != nil {
-		all = append(all, gauge("log_entries", float64(s.audit.Size())), gauge("log_writable", truth(s.audit.Writable())))
+		all = append(all, gauge("log_entries", float64(s.audit.Size())), gauge("log_writable", truth(s.audit.Writable())),
+			gauge("log_bytes", float64(s.audit.Octets())), gauge("ledger_bytes", float64(s.ledger.Octets())))
 		witnesses := s.audit.Witnessed()
 		for _, name := range slices.Sorted(maps.Keys(witnesses)) {
 			all = append(all, wire.Number{Name: "witness_signed", Labels: map[string]string{"witness": name}, Value: truth(witnesses[name]), Gauge: true})

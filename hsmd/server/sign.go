@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"time"
 
 	_ "crypto/sha512" // SHA-384 and SHA-512 for crypto.Hash
 
@@ -293,10 +294,12 @@ func (s *Server) sign(ctx context.Context, k *managedkey.Key, public *managedkey
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	answer, err := k.Library.Backend.Sign(ctx, req)
 	if err != nil {
 		return nil, s.signError(ctx, k, err)
 	}
+	s.numbers.atTheToken(k.Name(), k.Library.Name, time.Since(began))
 	if err := s.checked(k, public, asked.Scheme, signed, answer.Signature); err != nil {
 		return nil, err
 	}

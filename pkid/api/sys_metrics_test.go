@@ -28,7 +28,7 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{
 		"pkid_build_info", "pkid_http_request_duration_seconds", "pkid_storage_bytes", "pkid_certificates", "pkid_certificates_expiring",
 		"pkid_crl_age_seconds", "pkid_issuer_not_after_seconds", "pkid_process_open_fds",
-		"hsmd_up", "hsmd_library_up", "hsmd_token_sessions", "hsmd_requests_total", "hsmd_sign_duration_seconds", "hsmd_connections",
+		"hsmd_up", "hsmd_library_up", "hsmd_token_sessions", "hsmd_requests_total", "hsmd_sign_duration_seconds", "hsmd_token_duration_seconds", "hsmd_log_bytes", "hsmd_ledger_bytes", "hsmd_connections",
 	} {
 		if families[name] == nil {
 			t.Errorf("there is no %s", name)

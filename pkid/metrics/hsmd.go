@@ -102,13 +102,16 @@ func number(n *wire.Number) prometheus.Metric {
 
 // help is what hsmd's numbers are.
 var help = map[string]string{
-	"requests_total":        "Requests that hsmd answered, by operation and code.",
-	"sign_duration_seconds": "Time to sign, by key and library, of what was signed.",
-	"connections":           "Connections that are open.",
-	"signatures_under_way":  "Signatures under way: those at the token, and those that wait for it.",
-	"managed_keys":          "Managed keys.",
-	"approvals_waiting":     "Messages that wait for people's approval.",
-	"log_entries":           "Lines of the log of signatures.",
-	"log_writable":          "1: the log of signatures takes lines; 0: nothing is signed, or CRLs alone (a full disk).",
-	"witness_signed":        "1: the witness has signed the last checkpoint of the log of signatures.",
+	"requests_total":         "Requests that hsmd answered, by operation and code.",
+	"sign_duration_seconds":  "Time to sign, by key and library, of what was signed.",
+	"token_duration_seconds": "Time that the token took to sign, by key and library: of a key with copies, those of each.",
+	"connections":            "Connections that are open.",
+	"signatures_under_way":   "Signatures under way: those at the token, and those that wait for it.",
+	"managed_keys":           "Managed keys.",
+	"approvals_waiting":      "Messages that wait for people's approval.",
+	"log_entries":            "Lines of the log of signatures.",
+	"log_bytes":              "Size of the log of signatures.",
+	"ledger_bytes":           "Size of the ledger of what was signed.",
+	"log_writable":           "1: the log of signatures takes lines; 0: nothing is signed, or CRLs alone (a full disk).",
+	"witness_signed":         "1: the witness has signed the last checkpoint of the log of signatures.",
 }

@@ -14,7 +14,7 @@ func Names() []string {
 	names := []string{"pkid_build_info", requestName}
 	for _, d := range []*prometheus.Desc{
 		storageSize, certificates, revoked, expiring, issuerEnd, listNumber, listMade, listEnd, listAge, listEntries, listSize,
-		hsmdUp, hsmdStarted, libraryUp, tokenIn, sessions, breakerOpen, copyUsed,
+		hsmdUp, hsmdStarted, libraryUp, tokenIn, sessions, breakerOpen, copyUsed, spans,
 	} {
 		names = append(names, nameOf.FindStringSubmatch(d.String())[1])
 	}
