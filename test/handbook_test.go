@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/hsmpki/hsmpki/test/fakekms"
 	"github.com/hsmpki/hsmpki/test/handbook"
 	"github.com/hsmpki/hsmpki/test/machine"
+	"github.com/hsmpki/hsmpki/test/secret"
 )
 
 // handbookPages are the pages of the handbook that something is done on.
@@ -79,6 +81,7 @@ func play(t *testing.T, room *machine.Room, steps []handbook.Step) {
 			}
 			machines[s.Machine] = m
 		case handbook.Lost:
+			lookForSecrets(t, m)
 			m.Lose()
 			delete(machines, s.Machine)
 		case handbook.File:
@@ -90,14 +93,32 @@ func play(t *testing.T, room *machine.Room, steps []handbook.Step) {
 				t.Fatalf("%s: %s: %v\n%s", s.Place, s.Path, err, out)
 			}
 		case handbook.Commands:
+			for _, answer := range s.Typed {
+				secret.Add("what was typed", answer)
+			}
 			out, err := m.Run(s.Text, s.Typed, s.Refused)
 			t.Logf("%s on %s:\n%s%s", s.Place, s.Machine, s.Text, out)
 			if line, missing := s.Missing(out); err == nil && missing {
 				err = fmt.Errorf("no line %q was printed", line)
 			}
 			if err != nil {
-				t.Fatalf("%s: %v\n%s", s.Place, err, m.Journal())
+				t.Fatalf("%s: %v\n%s", s.Place, err, m.Journal(40))
 			}
+		}
+	}
+	for _, m := range machines {
+		lookForSecrets(t, m)
+	}
+}
+
+// lookForSecrets looks into what both daemons of a machine have logged and kept
+// for what was typed there, and what has a secret's shape.
+func lookForSecrets(t *testing.T, m *machine.Machine) {
+	t.Helper()
+	secret.Look(t, "the journal of "+m.Name, []byte(m.Journal(0)))
+	for _, dir := range []string{"/var/lib/hsmd", "/var/lib/pkid", "/var/log/pkid"} {
+		if _, err := os.Stat(m.Path(dir)); err == nil {
+			secret.LookIn(t, m.Path(dir), func(string) bool { return false })
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -162,10 +163,20 @@ func children(pid string) []string {
 	return strings.Fields(string(list))
 }
 
-// Journal is the end of what both daemons have logged.
-func (m *Machine) Journal() string {
-	out, _ := exec.Command("nsenter", "--target", m.leader, "--all", "journalctl", "--no-pager", "-o", "cat", "-n", "40", "-u", "hsmd", "-u", "pkid").CombinedOutput()
+// Journal is the end of what both daemons have logged, as many lines as that; 0 is
+// all of it.
+func (m *Machine) Journal(lines int) string {
+	args := []string{"--target", m.leader, "--all", "journalctl", "--no-pager", "-o", "cat", "-u", "hsmd", "-u", "pkid"}
+	if lines > 0 {
+		args = append(args, "-n", strconv.Itoa(lines))
+	}
+	out, _ := exec.Command("nsenter", args...).CombinedOutput()
 	return string(out)
+}
+
+// Path is where a path of the machine is found from here.
+func (m *Machine) Path(inside string) string {
+	return filepath.Join("/proc", m.leader, "root", inside)
 }
 
 // Lose switches the machine off as a power cut does. What it had is gone.

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +53,7 @@ func planted(t *testing.T) map[string]string {
 		"base64 of DER":         base64.StdEncoding.EncodeToString(der),
 		"hexadecimal of DER":    hex.EncodeToString(der),
 		"number of the key":     string(raw),
-		"a struct as it is":     fmt.Sprintf("%+v", map[string]any{"D": ec.D}),
+		"a struct as it is":     fmt.Sprintf("{D:+%v}", new(big.Int).SetBytes(raw)),
 		"number in hexadecimal": fmt.Sprintf("%x", raw),
 		"SEC 1":                 string(must[[]byte](t)(x509.MarshalECPrivateKey(ec))),
 		"SEC 1 in base64":       base64.StdEncoding.EncodeToString(must[[]byte](t)(x509.MarshalECPrivateKey(ec))),
