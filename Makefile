@@ -44,7 +44,7 @@ endif
 
 # Packages that are worth their time under the race detector: all that have
 # goroutines of their own. Building Pebble for it is the dear part.
-RACE := ./wire/... ./config ./hsmd/... ./pkid/hsm ./pkid/listen ./pkid/token ./pkid/auth/... ./pkid/auditlog ./pkid/ca ./pkid/crl ./pkid/ocsp ./pkid/tidy ./pkid/mounts ./pkid/api ./pkid/store/...
+RACE := ./wire/... ./config ./hsmd/... ./pkid/hsm ./pkid/listen ./pkid/tracing ./pkid/token ./pkid/auth/... ./pkid/auditlog ./pkid/ca ./pkid/crl ./pkid/ocsp ./pkid/tidy ./pkid/mounts ./pkid/api ./pkid/store/...
 
 .PHONY: build check test test-packages soak demo up down fuzz bench install packages clean install-build install-demo install-test install-packages
 
