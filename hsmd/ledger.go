@@ -28,6 +28,9 @@ func openLedger(cfg *config.HSMD, audit *auditlog.Log, counted *constraint.Limit
 	if err := server.Replay(l, audit, counted); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	if n := counted.DropAhead(began); n > 0 {
+		log.Warn("certificates were counted for a day that is not before the day after tomorrow: the clock was ahead, or is behind; max_per_day begins anew", "keys", n)
+	}
 	log.Debug("the ledger is open", "took", time.Since(began).Round(time.Millisecond))
 	return l, nil
 }

@@ -86,3 +86,23 @@ func TestTally(t *testing.T) {
 		}
 	}
 }
+
+// TestClockThatWasAhead: what was counted for a day long after today counts for
+// none after a restart, and what was counted for tomorrow does.
+func TestClockThatWasAhead(t *testing.T) {
+	five := constraint.Rate{Name: "k", PerDay: 5}
+	var before, after constraint.Limiter
+	take(&before, 1, now.Add(400*24*time.Hour), true, five)
+	take(&before, 2, now.Add(24*time.Hour), true, five)
+	if err := after.Restore(before.AppendTally(nil, now)); err != nil {
+		t.Fatal(err)
+	}
+	if n := after.DropAhead(now); n != 1 {
+		t.Errorf("of %d key pairs", n)
+	}
+	for id, want := range map[byte]int{1: 5, 2: 0} {
+		if n, _ := take(&after, id, now, true, five); n != want {
+			t.Errorf("key pair %d: %d pass, want %d", id, n, want)
+		}
+	}
+}

@@ -59,4 +59,19 @@ func (l *Limiter) Restore(tally []byte) error {
 	return nil
 }
 
+// DropAhead forgets days that begin after tomorrow, and says of how many key pairs:
+// the clock was ahead when they were counted, and until they come no key pair of
+// them would begin another day. It is for a start, where somebody looks.
+func (l *Limiter) DropAhead(now time.Time) (dropped int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.meters {
+		if m.day > dayOf(now)+1 {
+			m.day, m.certificates = 0, 0
+			dropped++
+		}
+	}
+	return dropped
+}
+
 var errTally = errors.New("what the ledger has of the certificates of the day is damaged")

@@ -24,6 +24,7 @@ func auditCommand() *cli.Command {
 
    It asks also for what CRLs have revoked and has not run out: an old copy of pkid's state has taken it back, and hsmd
    signs no CRL without it. With -revoke it is revoked here again, without a reason, which the log does not have.
+   Files are believed: hsmd audit verify says whether they are as hsmd wrote them.
    Exits 2 where anything is missing in the end.
 
    hsmd audit read | pkid audit reconcile
