@@ -36,6 +36,17 @@ systemctl start hsmd.socket hsmd
 hsmd key list
 issue first
 
+echo "-- systemctl reload returns when it is done"
+cp /etc/hsmd/hsmd.hcl /tmp/hsmd.hcl
+for i in 1 2 3 4 5 6; do
+	sed '/^managed_key/,/^}/!d; s/root-2026/key-'"$i"'/g' /tmp/hsmd.hcl >>/etc/hsmd/hsmd.hcl
+	systemctl reload hsmd
+	hsmd key list | grep -q "^key-$i "
+done
+cp /tmp/hsmd.hcl /etc/hsmd/hsmd.hcl
+systemctl reload hsmd
+(! hsmd key list | grep '^key-')
+
 echo "-- the journal knows how grave a line is"
 cp /etc/hsmd/hsmd.hcl /tmp/hsmd.hcl
 echo 'nonsense = 1' >>/etc/hsmd/hsmd.hcl
