@@ -97,13 +97,13 @@ func (s *Server) respondsFor(k *managedkey.Key, owner [sha256.Size]byte, spki []
 }
 
 // counted takes one signature of what the rates of a key pair allow. certificate
-// says that it counts for the day too.
+// says that it counts for the day too, also where nothing bounds the day yet.
 func (s *Server) counted(k *managedkey.Key, public *managedkey.Public, certificate bool) error {
 	var rates []constraint.Rate
 	for _, set := range s.state.Load().constraintsOf(k, public.ID) {
 		rates = append(rates, set.Rate())
 	}
-	if len(rates) == 0 {
+	if len(rates) == 0 && !certificate {
 		return nil
 	}
 	err := s.limiter.Take(public.ID, rates, certificate, s.now())

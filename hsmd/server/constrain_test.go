@@ -194,6 +194,24 @@ func TestRestartBeginsNoDay(t *testing.T) {
 	want(t, h.ask("root", root, leaf(t, subject)), wire.Busy, "max_per_day")
 }
 
+// TestDayBeforeItsBound: what was signed on a day before anything bounded the key
+// counts for the bound that a reload brings.
+func TestDayBeforeItsBound(t *testing.T) {
+	h := start(t, everything)
+	root := h.give("root", "P256")
+	subject := throwaway(t).Public()
+	for range 5 {
+		if err := h.ask("root", root, leaf(t, subject)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.reload(constrained("max_per_day = 6"))
+	if err := h.ask("root", root, leaf(t, subject)); err != nil {
+		t.Error(err)
+	}
+	want(t, h.ask("root", root, leaf(t, subject)), wire.Busy, "max_per_day 6")
+}
+
 func (h *hsmd) reload(text string) {
 	h.t.Helper()
 	cfg, err := config.ParseHSMD("hsmd.hcl", []byte(text))
