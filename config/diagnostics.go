@@ -127,8 +127,8 @@ var (
 	// secretName ends where a secret's value may begin.
 	secretName = regexp.MustCompile(`(?i)\b(\w*pin|\w*passw\w*|secret_key|access_key|state_key)\b"?`)
 
-	// userInfo is the name and password in a URL.
-	userInfo = regexp.MustCompile(`://[^/@"\s]*@`)
+	// userInfo is the name and password in a URL, which need not be a good one.
+	userInfo = regexp.MustCompile(`://[^"\s]*@`)
 )
 
 // text is a line as it may be shown: without what follows the name of a secret,

@@ -1,0 +1,1 @@
+tracing { endpoint = "https://pkid:hunter/2@collector.example.com" }
