@@ -118,6 +118,7 @@ func (s *Steps) add(peer []Step) {
 				step.Name = step.Name[:len(step.Name)-1]
 			}
 		}
+		step.Took = min(max(step.Took, 0), longTimeout.Microseconds())
 		switch {
 		case step.In > 0 && step.In <= uint(i):
 			step.In += first

@@ -130,14 +130,19 @@ func answered(t *testing.T, frame string) *wire.Client {
 // themselves, or of none, and steps that nobody asked for.
 func TestStepsThatLie(t *testing.T) {
 	for _, timed := range []bool{true, false} {
-		// {1: answer, 2: 1, 7: [{"a", in 0}, {"b", in 2}, {"c", in 9}, {"d", in 1}]}, {1: h'01'}
-		client := answered(t, "\xa3\x01\x04\x02\x01\x07\x84"+"\xa2\x01\x61a\x03\x01"+"\xa3\x01\x61b\x02\x02\x03\x01"+"\xa3\x01\x61c\x02\x09\x03\x20"+"\xa3\x01\x61d\x02\x01\x03\x00"+"\xa1\x01\x41\x01")
+		// {1: answer, 2: 1, 7: [{"a", in 0, took 2^63-1}, {"b", in 2}, {"c", in 9}, {"d", in 1}]}, {1: h'01'}
+		client := answered(t, "\xa3\x01\x04\x02\x01\x07\x84"+"\xa3\x01\x61a\x03\x01\x04\x1b\x7f\xff\xff\xff\xff\xff\xff\xff"+"\xa3\x01\x61b\x02\x02\x03\x01"+"\xa3\x01\x61c\x02\x09\x03\x20"+"\xa3\x01\x61d\x02\x01\x03\x00"+"\xa1\x01\x41\x01")
 		ctx, steps := context.Background(), (*wire.Steps)(nil)
 		if timed {
 			ctx, steps = wire.WithSteps(ctx, "request")
 		}
 		if _, err := client.Sign(ctx, &wire.SignRequest{}); err != nil {
 			t.Fatal(err)
+		}
+		for _, s := range steps.End() {
+			if s.Took < 0 || s.Took > time.Hour.Microseconds() {
+				t.Errorf("%q took %d µs", s.Name, s.Took)
+			}
 		}
 		if got, want := names(steps.End()), []string{"request", "request/a", "request/b", "request/c", "request/a/d"}; timed && !slices.Equal(got, want) {
 			t.Errorf("steps %q", got)
