@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/hsmpki/hsmpki/hsmd/managedkey"
 	"github.com/hsmpki/hsmpki/hsmd/responder"
@@ -71,11 +72,13 @@ func (s *Server) stream(ctx context.Context, to place, req *wire.SignRequest) (*
 // sign lets the token have the end of the message, and gives its signature,
 // checked.
 func (st *stream) sign(signed []byte) ([]byte, error) {
+	began := time.Now()
 	st.toToken.Close()
 	<-st.ended
 	if st.err != nil {
 		return nil, st.failed(st.srv.signError(st.ctx, st.key, st.err))
 	}
+	st.srv.numbers.atTheToken(st.key.Name(), st.key.Library.Name, time.Since(began))
 	if err := st.srv.checked(st.key, st.public, st.scheme, signed, st.answer.Signature); err != nil {
 		return nil, st.failed(err)
 	}

@@ -104,7 +104,7 @@ func number(n *wire.Number) prometheus.Metric {
 var help = map[string]string{
 	"requests_total":         "Requests that hsmd answered, by operation and code.",
 	"sign_duration_seconds":  "Time to sign, by key and library, of what was signed.",
-	"token_duration_seconds": "Time that the token took to sign, by key and library: of a key with copies, those of each.",
+	"token_duration_seconds": "Time that the token took to sign, by key and library: of a key with copies, those of each. Of a message that it is given as it comes, from its end.",
 	"connections":            "Connections that are open.",
 	"signatures_under_way":   "Signatures under way: those at the token, and those that wait for it.",
 	"managed_keys":           "Managed keys.",
