@@ -75,9 +75,9 @@ func (p *pkid) reload() {
 	}
 
 	p.handler.Change(api.Settings{Peers: peers, APIAddr: cfg.APIAddr, Tracer: tracer})
-	p.traces.use(cfg.Tracing, tracer)
 	certificates.Use()
 	p.blocked.Replace(blocked)
+	p.traces.use(cfg.Tracing, tracer) // last: a collector that hangs keeps it
 
 	p.level.Set(min(p.level.Level(), cfg.LogLevel)) // for these lines
 	before := p.inForce
