@@ -115,7 +115,11 @@ func play(t *testing.T, room *machine.Room, steps []handbook.Step) {
 // for what was typed there, and what has a secret's shape.
 func lookForSecrets(t *testing.T, m *machine.Machine) {
 	t.Helper()
-	secret.Look(t, "the journal of "+m.Name, []byte(m.Journal(0)))
+	journal := m.Journal(0)
+	if _, err := os.Stat(m.Path("/var/lib/hsmd/lock")); err == nil && !strings.Contains(journal, "hsmd is ready") {
+		t.Errorf("the journal of %s has no hsmd in it:\n%.500s", m.Name, journal)
+	}
+	secret.Look(t, "the journal of "+m.Name, []byte(journal))
 	for _, dir := range []string{"/var/lib/hsmd", "/var/lib/pkid", "/var/log/pkid"} {
 		if _, err := os.Stat(m.Path(dir)); err == nil {
 			secret.LookIn(t, m.Path(dir), func(string) bool { return false })

@@ -110,7 +110,7 @@ func TestTracing(t *testing.T) {
 		}
 	}
 
-	// What is refused at hsmd; what strangers write in a path; the mount's path.
+	// What strangers write in a path.
 	refused := strings.Repeat("a", 32)
 	asked(t, p.PKID, refused, "nowhere/hvs.a-token-in-a-path", `{}`)
 	if s := c.Trace(t, refused, 2)["POST"]; s.Attributes["http.response.status_code"] != "404" || s.Failed {

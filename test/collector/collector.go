@@ -148,9 +148,8 @@ func (c *Collector) Raw() []byte {
 	return bytes.Clone(c.raw.Bytes())
 }
 
-// Trace waits for a trace until it has a span without a parent in it and as many
-// spans, and gives it, each span under its path: the names of those that it is in,
-// and its own, joined by " > ".
+// Trace waits until a trace has so many spans, and gives it, each span under its
+// path: the names of those that it is in, and its own, joined by " > ".
 func (c *Collector) Trace(t testing.TB, traceID string, spans int) map[string]Span {
 	t.Helper()
 	var paths map[string]Span
