@@ -1,12 +1,10 @@
 package backendtest_test
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"maps"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,33 +21,14 @@ type failing struct {
 	*hsmdworker.Process
 	token  *softhsm.Token
 	faults *faultmodule.Module
-	log    *logged
+	log    *secret.Log
 	spki   []byte
-}
-
-// logged is what a log has, for whoever looks.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// count is how many lines have a text.
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
 }
 
 func newFailing(t *testing.T) *failing {
 	t.Helper()
 	token := softhsm.New(t)
-	f := &failing{token: token, faults: faultmodule.New(t, token.Library), log: &logged{}}
+	f := &failing{token: token, faults: faultmodule.New(t, token.Library), log: secret.NewLog(t, "the worker")}
 	f.Process = f.supervised(t, f.faults.Library)
 	f.configure(t, p256(token, "key", token.PIN))
 	made, err := f.Generate(t.Context(), &wire.GenerateRequest{Key: "key", ID: "x"})
@@ -67,12 +46,7 @@ func (f *failing) supervised(t *testing.T, library string) *hsmdworker.Process {
 	env := maps.Clone(f.faults.Env)
 	env["SOFTHSM2_CONF"] = f.token.Conf
 	supervisor := hsmdworker.NewSupervisor(slog.New(slog.NewTextHandler(f.log, nil)))
-	t.Cleanup(func() {
-		supervisor.Close()
-		f.log.mu.Lock()
-		defer f.log.mu.Unlock()
-		secret.Look(t, "the worker's log", f.log.text.Bytes())
-	})
+	t.Cleanup(supervisor.Close)
 	return supervisor.Library(hsmdworker.Library{Name: "faulty", Path: library, Env: env})
 }
 

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto"
@@ -54,26 +53,9 @@ type hsmd struct {
 	limiter   *constraint.Limiter
 	ledgerDir string // empty: dir
 	token     *token
-	log       *syncBuffer
+	log       *secret.Log
 	dir       string
 	config    *config.HSMD
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 const everything = `
@@ -106,12 +88,9 @@ func start(t *testing.T, text string) *hsmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hsmd{t: t, token: newToken("ca"), log: &syncBuffer{}, dir: t.TempDir(), config: cfg}
+	h := &hsmd{t: t, token: newToken("ca"), log: secret.NewLog(t, "hsmd"), dir: t.TempDir(), config: cfg}
 	secret.AddConfig(text)
-	t.Cleanup(func() {
-		secret.Look(t, "hsmd's log", []byte(h.log.String()))
-		secret.LookIn(t, h.dir, func(string) bool { return false })
-	})
+	t.Cleanup(func() { secret.LookIn(t, h.dir, func(string) bool { return false }) })
 	h.open()
 	return h
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/hsmpki/hsmpki/pkid/store"
 	"github.com/hsmpki/hsmpki/pkid/store/pebblestore"
 	"github.com/hsmpki/hsmpki/pkid/vaultapi"
+	"github.com/hsmpki/hsmpki/test/secret"
 )
 
 const uuid = "c0ffee00-0000-4000-8000-000000000000"
@@ -73,25 +74,7 @@ type authority struct {
 	refuse error                         // of Signing
 	sign   func(message io.Reader) error // before each signature; it may read
 	signed int
-	said   lines
-}
-
-// lines is what was logged.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	said   secret.Log
 }
 
 func newAuthority(t *testing.T, fs vfs.FS) *authority {

@@ -6,15 +6,12 @@
 package daemon
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,30 +29,12 @@ type process struct {
 	args  []string
 	via   []string // a command in front, that leads elsewhere
 	env   []string
-	files []*os.File // handed over, from descriptor 3 on
-	log   output
+	files []*os.File   // handed over, from descriptor 3 on
+	log   secret.Log   // what it writes, over all its lives
 	ready func() error // says why not yet
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
-}
-
-// output collects what a process writes, over all its lives.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // Launch starts the process without waiting until it answers.
@@ -173,16 +152,12 @@ func (p *process) cleanup(dir, config string) {
 	}
 }
 
-// byPurpose are the names of files that have secrets, as what they are for: those
-// that a test keeps beside the daemon's.
-var byPurpose = regexp.MustCompile(`^(pin|.*\.pin|.*\.key|\.vault-token|\.pkid-token)$`)
-
 func (p *process) lookForSecrets(dir, config string) {
 	if _, bench := p.t.(*testing.B); bench {
 		return // what is measured is searched in the tests
 	}
 	secret.Look(p.t, p.name+"'s log", []byte(p.Log()))
-	secret.LookIn(p.t, dir, func(path string) bool { return path == config || byPurpose.MatchString(filepath.Base(path)) })
+	secret.LookIn(p.t, dir, func(path string) bool { return path == config })
 	secret.LookInStores(p.t, dir)
 }
 
